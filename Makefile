@@ -1,0 +1,51 @@
+# Strata. `make help` lists what there is; `make demo` and `make test` need CPython >= 3.11, make and git, nothing else.
+.DEFAULT_GOAL := help
+SHELL := bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help demo test test-ui lint ui bench lock down clean
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(READY): requirements.lock pyproject.toml
+	@echo "making $(VENV) from requirements.lock"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Strata needs CPython >= 3.11; set PYTHON=..."; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install -q --require-hashes -r requirements.lock
+	@$(BIN)/pip install -q --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: $(READY) ## three sample customers, from generated files to published KPIs
+	@$(BIN)/strata demo
+
+test: $(READY) lint ## unit, contract, isolation and fault tests
+	@$(BIN)/python -m pytest
+
+test-ui: $(READY) ## the browser test: a partition materialized from Dagster's UI (needs Chromium)
+	@$(BIN)/python -m pytest -m ui tests/ui
+
+lint: $(READY) ## ruff, mypy and the import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+ui: $(READY) ## serve Dagster (webserver, daemon, code server) on http://127.0.0.1:3000
+	@$(BIN)/strata ui
+
+bench: $(READY) ## the figures P1 to P4, each against its goal
+	@$(BIN)/python -m benchmarks.run
+
+lock: $(READY) ## pin and hash all packages anew from pyproject.toml
+	@$(BIN)/pip install -q uv
+	@$(BIN)/uv pip compile -q --extra dev --generate-hashes --no-header --no-annotate --no-strip-extras --no-emit-index-url --no-emit-find-links --python-version 3.11 pyproject.toml -o requirements.lock
+
+down: ## stop the embedded PostgreSQL
+	@[ ! -x $(BIN)/strata ] || $(BIN)/strata down
+
+clean: down ## remove the state of this installation
+	@rm -rf .strata

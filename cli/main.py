@@ -1,0 +1,225 @@
+"""The `strata` command: what an operator does from the shell.
+
+What belongs here: arguments, calls and words for people. What does not: anything that a run or another program needs too.
+Every StrataError ends as one line on standard error and exit code 1.
+"""
+from __future__ import annotations
+
+import json
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import click
+
+from partitions.customers import customer, load_customers, reconcile
+from partitions.errors import StrataError
+from resources.postgres import READER, WRITER, Postgres
+from resources.settings import settings
+
+
+class Commands(click.Group):
+    """A group whose commands turn our errors into one line and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except StrataError as error:
+            click.secho(f"{type(error).__name__}: {error}", fg="red", err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="strata-platform")
+def strata() -> None:
+    """Strata: every customer's data, from the raw file to the figure."""
+
+
+def _up(quiet: bool = True) -> Postgres:
+    from resources.migrations import migrate
+
+    postgres = Postgres(settings())
+    postgres.up()
+    applied = migrate(postgres)
+    if not quiet:
+        click.echo(f"PostgreSQL runs for {settings().environment}; migrations applied: {', '.join(applied) or 'none missing'}")
+    return postgres
+
+
+@strata.command()
+def up() -> None:
+    """Start the embedded PostgreSQL, make roles and databases, apply migrations. Safe to repeat."""
+    _up(quiet=False)
+
+
+@strata.command()
+def down() -> None:
+    """Stop the embedded PostgreSQL."""
+    Postgres(settings()).down()
+    click.echo("PostgreSQL stopped")
+
+
+# customers
+
+
+@strata.group()
+def customers() -> None:
+    """The customers that `customers/` declares."""
+
+
+@customers.command("list")
+def list_customers() -> None:
+    """Every declared customer."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("customer", "name", "status", "currency", "sources", "steward")
+    for found in load_customers(settings().customers).values():
+        table.add_row(found.id, found.name, found.status, found.currency, ", ".join(sorted(found.sources)), found.steward.email)
+    Console().print(table)
+
+
+@customers.command("apply")
+def apply_customers() -> None:
+    """Make partitions, lake catalogs and roles follow the folder. Safe to repeat; nothing is ever deleted here."""
+    declared = load_customers(settings().customers)
+    found = _reconcile(_up(), declared)
+    click.echo(f"customers added: {', '.join(found.added) or 'none'}; kept: {', '.join(found.kept) or 'none'}; "
+               f"without a file: {', '.join(found.retired) or 'none'}")
+
+
+def _reconcile(postgres: Postgres, declared: dict[str, Any]) -> Any:
+    from resources.orchestrator import instance
+
+    for name in declared:
+        postgres.ensure_lake_role(name)
+    return reconcile(instance(postgres), declared)
+
+
+# deliveries
+
+
+@strata.command()
+@click.argument("customer_id", metavar="CUSTOMER")
+@click.argument("source")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--period", help="The month the files are about, YYYY-MM.")
+@click.option("--sequence", type=click.IntRange(min=1), help="Which delivery of that period this is; default: the next.")
+def land(customer_id: str, source: str, files: tuple[Path, ...], period: str | None, sequence: int | None) -> None:
+    """Accept FILES as one delivery of a customer's SOURCE. The same files twice change nothing."""
+    from platform_assets.landing import land_files
+
+    found = customer(customer_id, settings().customers)
+    postgres = _up()
+    with postgres.connect(WRITER, customer=found.id) as connection:
+        made = land_files(connection, settings().landing_root, found, source, list(files), period, sequence)
+    when = f" for {made.period:%Y-%m}" if made.period else ""
+    click.echo(f"{found.id} {source}{when}, sequence {made.sequence}: {made.result}; {made.rows:,} rows, {made.faulty:,} of them to quarantine")
+
+
+# runs
+
+
+@strata.command()
+@click.argument("customer_ids", nargs=-1, required=True, metavar="CUSTOMER...")
+@click.option("--select", "selection", help="Dagster's asset selection, such as 'key:greenit/gold/*' or 'group:silver'.")
+@click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="Last day that figures cover; default: the newest delivered period's end.")
+def launch(customer_ids: tuple[str, ...], selection: str | None, as_of: Any) -> None:
+    """Compute and publish customers: queued while a Dagster daemon lives, else here. Exit code 1 if any failed; the others finish."""
+    from cli.launching import launch_all
+
+    declared = {name: customer(name, settings().customers) for name in customer_ids}
+    postgres = _up()
+    _reconcile(postgres, declared)
+    outcomes = launch_all(postgres, list(declared), selection, as_of.date() if as_of else None)
+    sys.exit(1 if any(not ok for ok in outcomes.values()) else 0)
+
+
+# figures
+
+
+@strata.command()
+@click.argument("customer_id", metavar="CUSTOMER")
+@click.option("--format", "output", type=click.Choice(["table", "json"]), default="table")
+@click.option("--period", type=click.DateTime(["%Y-%m"]), help="One month; default: all in JSON, the newest in a table.")
+def kpis(customer_id: str, output: str, period: Any) -> None:
+    """A customer's live KPIs, as readers see them."""
+    from cli.figures import kpi_rows, kpi_table
+
+    found = customer(customer_id, settings().customers)
+    with _up().connect(READER, customer=found.id) as connection:
+        rows = kpi_rows(connection, period.date() if period else None)
+    if output == "json":
+        click.echo(json.dumps(rows, indent=1, default=_plain))
+    else:
+        kpi_table(found.id, rows)
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, date) else float(value)
+
+
+# upkeep
+
+
+@strata.group()
+def parameters() -> None:
+    """Parameters and vocabularies, versioned in Git."""
+
+
+@parameters.command("check")
+def check_parameters() -> None:
+    """Read every parameter and vocabulary file under its contract; name file, line and column of the first fault."""
+    from platform_assets.parameters import check_all
+    from resources.revision import reference_version
+
+    click.echo(f"{check_all()} files keep their contracts; parameter version {reference_version()}")
+
+
+@strata.command("draft-migration")
+@click.argument("contract_file", type=click.Path(exists=True, path_type=Path))
+def draft_migration(contract_file: Path) -> None:
+    """Print the SQL that makes a new warehouse table from its contract; edit it into migrations/V###__name.sql."""
+    from platform_assets.contracts import contract
+    from platform_assets.drafting import draft
+
+    click.echo(draft(contract(contract_file.resolve())))
+
+
+@strata.command()
+@click.option("--keep", type=click.IntRange(min=0), default=0, help="Newest unpublished versions of each table to keep too.")
+def gc(keep: int) -> None:
+    """Remove versions that are neither live, previous nor pinned, and the lake's files that nothing refers to."""
+    from platform_assets.collection import collect
+
+    postgres = _up()
+    for name, found in collect(postgres, settings(), keep).items():
+        click.echo(f"{name}: {found.versions} versions and {found.rows:,} rows removed, {found.files} files released")
+
+
+@strata.command()
+@click.option("--port", type=int, default=3000)
+def ui(port: int) -> None:
+    """Serve Dagster on loopback: webserver, daemon and code server. Ctrl-C ends it."""
+    from cli.launching import serve
+
+    postgres = _up()
+    _reconcile(postgres, load_customers(settings().customers))
+    serve(postgres, port)
+
+
+@strata.command()
+def demo() -> None:
+    """Three sample customers, from generated files to published KPIs."""
+    from cli.demonstration import demonstrate
+
+    demonstrate(_reconcile, _up(quiet=False))
+
+
+def main() -> None:
+    strata()
+
+
+if __name__ == "__main__":
+    main()

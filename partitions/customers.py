@@ -1,0 +1,203 @@
+"""Customers: the file that declares one, the dynamic partition they are, and its reconciliation with the folder.
+
+What belongs here: reading `customers/<id>.yaml` (the registry is Git) and the partition keys. What does not: landing, roles, runs.
+An identifier is judged before it becomes part of any path, key or statement.
+"""
+from __future__ import annotations
+
+import re
+import zoneinfo
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import dagster as dg
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+
+from partitions.errors import CustomerError
+
+IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{1,30}", re.ASCII)
+CUSTOMERS = dg.DynamicPartitionsDefinition(name="customer")
+FILE_BYTES = 64 * 1024
+
+Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,30}$")]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Email = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._+-]{1,64}@[A-Za-z0-9.-]{1,190}$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Steward(_Strict):
+    """Who is told about this customer's data: a role, so that the file names no person."""
+
+    name: Text
+    email: Email
+
+
+class Source(_Strict):
+    """What one source of the customer delivers: a format that the bronze contract declares, and the owner ids it may hold."""
+
+    format: Identifier
+    accepted_owners: list[Text] = []
+
+
+class Reporting(_Strict):
+    """How many months back the figures go."""
+
+    months: int = Field(default=24, ge=1, le=240)
+
+
+class Customer(_Strict):
+    """One customer. `id` is the file's stem and stands nowhere inside the file."""
+
+    id: Identifier
+    name: Text
+    status: Literal["active", "paused", "leaving"]
+    country: Annotated[str, StringConstraints(pattern=r"^[A-Z]{2}$")]
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
+    time_zone: str
+    steward: Steward
+    sources: dict[Identifier, Source]
+    reporting: Reporting = Reporting()
+    direct_readers: bool = False
+    size_class: Literal["small", "medium", "giant"] = "small"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value not in zoneinfo.available_timezones():
+            raise ValueError("not a time zone of the IANA database, such as Europe/Paris")
+        return value
+
+
+def check_id(text: str) -> str:
+    """The identifier itself. Raises CustomerError unless it matches `^[a-z][a-z0-9_]{1,30}$`; the text is shown escaped and cut."""
+    if not isinstance(text, str) or not IDENTIFIER.fullmatch(text):
+        raise CustomerError("this is not a customer id", fix="use 2 to 31 of a-z, 0-9 and _, a letter first", customer=ascii(text)[:48])
+    return text
+
+
+def customer(id: str, folder: Path) -> Customer:
+    """One customer by id. Raises CustomerError for a wrong or unknown id and for a file that does not validate."""
+    path = Path(folder) / f"{check_id(id)}.yaml"
+    if not path.is_file():
+        known = sorted(path.stem for path in Path(folder).glob("*.yaml"))
+        fix = f"add customers/{id}.yaml" + (f"; known: {', '.join(known[:8])}" if known else "")
+        raise CustomerError("this customer is unknown", fix=fix, customer=id)
+    return _read(path)
+
+
+def load_customers(folder: Path) -> dict[str, Customer]:
+    """All customers of a folder by id, sorted. Raises CustomerError if one does not validate or the folder is missing."""
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise CustomerError("the folder of customers does not exist", fix="create it, or point STRATA_CUSTOMERS to it", file=folder)
+    strays = sorted(path.name for path in folder.iterdir() if path.suffix == ".yml")
+    if strays:
+        raise CustomerError("customer files end in .yaml", fix="rename it", file=strays[0])
+    return {path.stem: _read(path) for path in sorted(folder.glob("*.yaml"))}
+
+
+class _Loader(yaml.SafeLoader):
+    """safe_load that refuses a key given twice, aliases (a few lines of them fill the memory) and explicit tags."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(problem="aliases are not allowed", problem_mark=self.peek_event().start_mark)
+        return super().compose_node(parent, index)
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.value in seen or key.tag == "tag:yaml.org,2002:merge":
+                raise yaml.MarkedYAMLError(problem="a key is given twice (or is no plain word)", problem_mark=key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
+def _read(path: Path) -> Customer:
+    id = check_id(path.stem)
+    place = {"customer": id, "file": path.name}
+    if path.is_symlink() or path.stat().st_size > FILE_BYTES:
+        raise CustomerError("this is not an ordinary customer file", fix="a customer file is a regular file of at most 64 KiB", **place)
+    try:
+        loader = _Loader(path.read_text(encoding="utf-8"))
+        try:
+            node = loader.get_single_node()
+            content = loader.construct_document(node) if node is not None else None
+        finally:
+            loader.dispose()
+    except UnicodeDecodeError as error:
+        raise CustomerError("the file is not UTF-8", fix="save it as UTF-8", **place) from error
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise CustomerError(f"the file is not plain YAML: {getattr(error, 'problem', None) or 'unreadable'}", fix="correct the line", **place, line=mark.line + 1 if mark else None) from error
+    if not isinstance(content, dict) or "id" in content:
+        raise CustomerError("the file must hold keys such as name, status, country (and no id: the file name is the id)", fix="see customers/acme.yaml", **place)
+    try:
+        return Customer.model_validate({"id": id, **content})
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        key = ".".join(str(part) for part in first["loc"])
+        more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
+        raise CustomerError(f"{key}: {_reason(first)}{more}", fix="correct the key; see customers/acme.yaml", **place, line=_line(node, first["loc"])) from error
+
+
+def _reason(error: Mapping[str, Any]) -> str:
+    return "this key is unknown" if error["type"] == "extra_forbidden" else error["msg"].removeprefix("Value error, ")
+
+
+def _line(node: yaml.Node, place: Iterable[Any]) -> int:
+    """The line of the deepest key on the way that exists; for a missing key that of the mapping it belongs to."""
+    line = node.start_mark.line
+    for part in place:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((key, value) for key, value in node.value if key.value == part), None)
+            if found is None:
+                break
+            line, node = found[0].start_mark.line, found[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line
+    return line + 1
+
+
+@dataclass(frozen=True)
+class Reconciliation:
+    """What reconciling did: keys `added` and `kept`; `retired` have no file (or are leaving) and stay until removed on request; `removed`."""
+
+    added: tuple[str, ...]
+    kept: tuple[str, ...]
+    retired: tuple[str, ...]
+    removed: tuple[str, ...] = ()
+
+
+UNFINISHED = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+
+
+def reconcile(instance: dg.DagsterInstance, customers: Mapping[str, Customer], remove: Iterable[str] = ()) -> Reconciliation:
+    """Make the partition keys follow the folder: active and paused customers get a key.
+
+    A key without such a customer is reported as retired. It is removed only if named in `remove`, and refused (CustomerError) while it
+    still has a customer that is not leaving, or a run that is not finished: deleting a key under a run loses the run.
+    """
+    name = CUSTOMERS.name or "customer"
+    wanted = {id for id, found in customers.items() if found.status != "leaving"}
+    present = set(instance.get_dynamic_partitions(name))
+    requested = {check_id(id) for id in remove}
+    for id in sorted(requested & present):
+        if id in wanted:
+            raise CustomerError("this customer is not retired", fix="delete its file or set status: leaving first", customer=id)
+        if instance.get_runs(filters=dg.RunsFilter(statuses=UNFINISHED, tags={"dagster/partition": id}), limit=1):
+            raise CustomerError("this customer has a run that is not finished", fix="wait for it or cancel it, then try again", customer=id)
+    removed = sorted((requested & present) - wanted)
+    added = sorted(wanted - present)
+    if added:
+        instance.add_dynamic_partitions(name, added)
+    for id in removed:
+        instance.delete_dynamic_partition(name, id)
+    return Reconciliation(tuple(added), tuple(sorted(wanted & present)), tuple(sorted(present - wanted - set(removed))), tuple(removed))

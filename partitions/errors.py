@@ -1,0 +1,64 @@
+"""Every error that Strata raises on purpose.
+
+What belongs here: one class per kind of trouble, building a message that names customer, table, file, row, column and the fix.
+What does not: values of customers' data (ARCHITECTURE 15 keeps them in quarantine) and errors of libraries, which pass through.
+"""
+from __future__ import annotations
+
+from typing import Any
+
+
+class StrataError(Exception):
+    """Base of all errors that a user can act on. `place` holds customer, table, file, row, column where they are known."""
+
+    def __init__(self, problem: str, *, fix: str = "", **place: Any) -> None:
+        self.problem, self.fix = problem, fix
+        self.place = {name: value for name, value in place.items() if value is not None}
+        where = ", ".join(f"{name} {_printable(value)}" for name, value in self.place.items())
+        super().__init__("".join([f"[{where}] " if where else "", problem, f" Fix: {fix}" if fix else ""]))
+
+
+def _printable(value: Any) -> str:
+    """A name as one line of visible characters, so that a hostile file name cannot forge a log line."""
+    text = str(value)
+    return text if text.isprintable() else ascii(text)
+
+
+class PermanentError(StrataError):
+    """Trouble that the same run on the same inputs would meet again: Dagster does not retry it."""
+
+
+class CustomerError(PermanentError):
+    """An unknown customer, an identifier that is not allowed, or a customer file that does not validate."""
+
+
+class DeliveryError(PermanentError):
+    """A file that cannot be accepted as a delivery: missing, empty, wrong header, not the declared format, foreign owner."""
+
+
+class ContractError(PermanentError):
+    """A contract that does not validate, or a table that does not keep the contract."""
+
+
+class ParameterError(PermanentError):
+    """A parameter or vocabulary file that does not validate; names file and line."""
+
+
+class AccountingError(PermanentError):
+    """Rows in are not rows loaded + quarantined + declared skips."""
+
+
+class PublicationError(PermanentError):
+    """A version that may not go live."""
+
+
+class SettingsError(PermanentError):
+    """A setting of the environment that cannot work, such as a socket path over 107 bytes."""
+
+
+class BusyError(StrataError):
+    """Another run of the same customer holds its lock."""
+
+
+class FencedError(StrataError):
+    """This run lost its customer's lock to a later run; nothing of it was kept."""

@@ -1,0 +1,75 @@
+"""Contract rules as Dagster asset checks: one partitioned check step per table, pushed down by Great Expectations.
+
+What belongs here: the check step and the meaning of a rule's result. What does not: the rules (contracts) and Great Expectations itself
+(expectations.py, imported only where a check runs: its import costs 5–7 CPU seconds). Partitioned checks are a preview of Dagster: they are
+confined to this module, and so is the silence about it.
+"""
+import warnings
+from collections.abc import Iterator
+
+import dagster as dg
+
+from partitions.customers import CUSTOMERS
+from platform_assets.contracts import Contract, Rule
+from platform_assets.tables import asset_key
+from resources import versions
+from resources.session import Session
+from resources.storage import TableSpec
+from resources.versions import Version
+
+ACCOUNTING = "row_accounting"
+SEVERITY = {"error": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSeverity.WARN}
+
+
+def checks_of(made: Contract) -> dg.AssetChecksDefinition:
+    """All rules of one table as one step; `error` rules block this customer's downstream, and together they set the verdict."""
+    key, spec = asset_key(made), made.spec
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        specs = [_spec(key, ACCOUNTING, "Rows in are rows loaded + rows quarantined, wherever the table's accounting says so.", True)]
+        specs += [_spec(key, r.name, r.description or f"{r.expectation} {r.kwargs}", r.severity == "error") for r in made.rules]
+
+        @dg.multi_asset_check(name="_".join([*key.path, "rules"]), specs=specs, required_resource_keys={"sessions"})
+        def rules(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
+            session = context.resources.sessions.of(context.partition_key)
+            version = session.written.get(spec.qualified) or versions.newest(session.lock, session.customer_id, spec.qualified)
+            if version is None:
+                raise dg.Failure(f"{spec.qualified} has no version to check for customer {session.customer_id}", allow_retries=False)
+            results = [_accounting(key, version), *_evaluate(session, spec, made.rules, version, key)]
+            failed = [r for r in results if not r.passed and r.severity == dg.AssetCheckSeverity.ERROR]
+            versions.set_verdict(session.lock, session.customer_id, version, "failed" if failed else "passed")
+            yield from results
+
+    return rules
+
+
+def _spec(key: dg.AssetKey, name: str, description: str, blocking: bool) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(name, asset=key, description=description, blocking=blocking, partitions_def=CUSTOMERS)
+
+
+def _accounting(key: dg.AssetKey, version: Version) -> dg.AssetCheckResult:
+    accounted = version.row_count + version.quarantined_count
+    return dg.AssetCheckResult(
+        asset_key=key,
+        check_name=ACCOUNTING,
+        passed=version.rows_in is None or version.rows_in == accounted,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={"rows_in": version.rows_in if version.rows_in is not None else "not counted for this accounting",
+                  "rows": version.row_count, "quarantined": version.quarantined_count, "version": version.version},
+    )
+
+
+def _evaluate(session: Session, spec: TableSpec, rules: tuple[Rule, ...], version: Version, key: dg.AssetKey) -> list[dg.AssetCheckResult]:
+    """Every rule's result; one that could not be evaluated is an ERROR, never a pass."""
+    if not rules:
+        return []
+    from platform_assets.expectations import evaluate
+
+    made = []
+    for rule, outcome in zip(rules, evaluate(session, spec, rules, version), strict=True):
+        metadata = {"version": version.version, **outcome.facts}
+        if outcome.error:
+            metadata["could_not_be_evaluated"] = outcome.error
+        severity = SEVERITY["error" if outcome.error else rule.severity]
+        made.append(dg.AssetCheckResult(asset_key=key, check_name=rule.name, passed=outcome.passed, severity=severity, metadata=metadata))
+    return made

@@ -1,0 +1,83 @@
+"""What every domain's definitions.py is made of: finding its tables, and the parts that all domains share.
+
+What belongs here: policy mapped once over all assets (retries, jobs, references as external assets). What does not: anything one table says.
+"""
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from types import ModuleType
+
+import dagster as dg
+
+from partitions.customers import CUSTOMERS
+from platform_assets.checks import checks_of
+from platform_assets.contracts import Contract, contract
+from platform_assets.parameters import limits_of
+from platform_assets.publication import publication_of
+from platform_assets.tables import LAYERS, MONTHS, input_key, reference_contracts
+from resources.lake import lake_io_manager
+from resources.reference import reference_io_manager
+from resources.sessions import sessions
+from resources.warehouse import warehouse_io_manager
+
+TRANSIENT = dg.RetryPolicy(max_retries=1, delay=2)
+CHAIN_TAGS = {"dagster/max_runtime": "21600"}
+RESOURCES = {"sessions": sessions, "lake": lake_io_manager, "warehouse": warehouse_io_manager, "reference": reference_io_manager}
+
+
+def tables_of(domain: ModuleType) -> list[tuple[dg.AssetsDefinition, Contract]]:
+    """Every table of a domain with its contract, in the order of the layers: a module in a layer's folder is a table if it has a contract."""
+    found = []
+    for layer in LAYERS:
+        package = importlib.import_module(f"{domain.__name__}.{layer}")
+        for info in sorted(pkgutil.iter_modules(package.__path__), key=lambda i: i.name):
+            module = importlib.import_module(f"{package.__name__}.{info.name}")
+            asset = getattr(module, info.name, None)
+            if isinstance(asset, dg.AssetsDefinition):
+                found.append((asset, contract(module.__file__)))
+    return found
+
+
+def definitions_of(domain: ModuleType) -> dg.Definitions:
+    """One code location: a domain's tables, checks, publication and the job that runs everything of a customer."""
+    name = domain.__name__.rpartition(".")[2]
+    tables = tables_of(domain)
+    assets = [asset for asset, _ in tables]
+    contracts = [made for _, made in tables]
+    publication = publication_of(name, contracts)
+    everything = dg.AssetSelection.groups(*LAYERS, "publication")
+    return dg.Definitions(
+        assets=[*[_with_retries(a) for a in (*assets, publication)], *_references(assets, contracts)],
+        asset_checks=[checks_of(made) for made in contracts],
+        jobs=[dg.define_asset_job(f"{name}_customer", everything, partitions_def=CUSTOMERS, tags=CHAIN_TAGS,
+                                  description="Everything of a customer: all tables with their checks, then publication.")],
+        resources=RESOURCES,
+        executor=dg.in_process_executor,
+    )
+
+
+def _with_retries(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
+    return asset
+
+
+def _references(assets: list[dg.AssetsDefinition], contracts: list[Contract]) -> list[dg.AssetSpec]:
+    """External assets: what no run writes, so that the graph shows where figures come from."""
+    wanted = {key for asset in assets for key in asset.keys_by_input_name.values()}
+    made = [_landing(c) for c in contracts if c.layer == "bronze"]
+    if MONTHS in wanted:
+        made.append(dg.AssetSpec(MONTHS, group_name="calendar", description="Calendar months of the customer's reporting window, up to as_of."))
+    for found in reference_contracts():
+        key = dg.AssetKey([found.layer, found.table])
+        if key in wanted:
+            metadata = {**found.spec.as_metadata(), "strata/limits": dg.MetadataValue.json(limits_of(found))}
+            made.append(dg.AssetSpec(key, group_name=found.layer, description=found.odcs.description.purpose, metadata=metadata, kinds={"csv"},
+                                     code_version=found.fingerprint))
+    return [spec.with_io_manager_key("reference") for spec in made]
+
+
+def _landing(made: Contract) -> dg.AssetSpec:
+    columns = [c.name for c in made.columns]
+    return dg.AssetSpec(input_key(made, "landing"), group_name="landing", partitions_def=CUSTOMERS, kinds={"file"},
+                        description=f"Delivered files of the source {made.table}, as they came.",
+                        metadata={"strata/columns": dg.MetadataValue.json(columns)})

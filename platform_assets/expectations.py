@@ -1,0 +1,98 @@
+"""Great Expectations on one version of a table, in the store where it lies. Imported only by a step that checks.
+
+What belongs here: what GX needs to run on DuckDB and PostgreSQL, and reading its results. What does not: Dagster (checks.py).
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import sqlalchemy as sa
+from duckdb_engine import ConnectionWrapper
+from duckdb_engine import Dialect as DuckDBDialect
+from great_expectations.core.batch import Batch
+from great_expectations.execution_engine import SqlAlchemyExecutionEngine
+from great_expectations.execution_engine.sqlalchemy_batch_data import SqlAlchemyBatchData
+from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+from great_expectations.validator.validator import Validator
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.pool import StaticPool
+
+from platform_assets.contracts import Rule
+from resources.session import Session
+from resources.storage import TableSpec
+from resources.versions import Version
+
+SAMPLE = 5  # unexpected values shown of a public column
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A rule's result. `error` says why it could not be evaluated; then `passed` is False."""
+
+    passed: bool
+    facts: dict[str, Any] = field(default_factory=dict)
+    error: str | None = None
+
+
+class _AutocommitDialect(DuckDBDialect):
+    """DuckDB drops a pending result at commit, and GX reads results after SQLAlchemy has committed: so there is no commit."""
+
+    supports_statement_cache = False
+
+    def do_begin(self, dbapi_connection: Any) -> None: ...
+
+    def do_commit(self, dbapi_connection: Any) -> None: ...
+
+    def do_rollback(self, dbapi_connection: Any) -> None: ...
+
+
+def evaluate(session: Session, spec: TableSpec, rules: tuple[Rule, ...], version: Version) -> list[Outcome]:
+    """The outcome of each rule on that version's rows, pushed down as SQL; in the order of `rules`."""
+    engine = _lake_engine(session) if spec.in_lake else _warehouse_engine(session)
+    data = SqlAlchemyBatchData(execution_engine=engine, query=_query(session, spec, version), create_temp_table=False)
+    validator = Validator(execution_engine=engine, batches=[Batch(data=data)])
+    validator._metrics_calculator._show_progress_bars = False  # noqa: SLF001  no public switch without a data context
+    configurations = [ExpectationConfiguration(type=r.expectation, kwargs={**r.kwargs, "result_format": _result_format(spec, r)}, meta={"rule": r.name})
+                      for r in rules]
+    results = validator.graph_validate(configurations, runtime_configuration={"catch_exceptions": True})
+    found = {r.expectation_config.meta["rule"]: _outcome(r) for r in results}
+    return [found.get(rule.name, Outcome(False, error="Great Expectations gave no result")) for rule in rules]
+
+
+def _query(session: Session, spec: TableSpec, version: Version) -> str:
+    if spec.in_lake:
+        return f"SELECT * FROM lake.{spec.qualified} AT (VERSION => {int(version.snapshot_id)})"
+    return f"SELECT * FROM {spec.qualified} WHERE customer_id = '{session.customer_id}' AND version = {int(version.version)}"
+
+
+def _lake_engine(session: Session) -> SqlAlchemyExecutionEngine:
+    engine = sa.create_engine("duckdb://", poolclass=StaticPool, creator=lambda: ConnectionWrapper(session.con.cursor()))
+    engine.dialect.__class__ = _AutocommitDialect
+    made = SqlAlchemyExecutionEngine(engine=engine)
+    made.dialect_module = postgresql  # GX knows no regular expressions for DuckDB; `~` means the same there for whole matches
+    return made
+
+
+def _warehouse_engine(session: Session) -> SqlAlchemyExecutionEngine:
+    return SqlAlchemyExecutionEngine(engine=sa.create_engine("postgresql+psycopg://", poolclass=StaticPool, creator=lambda: session.warehouse))
+
+
+def _result_format(spec: TableSpec, rule: Rule) -> dict[str, Any]:
+    """Counts always; values only of a public column, and few."""
+    shown = SAMPLE if rule.kwargs.get("column") in spec.public_columns else 0
+    return {"result_format": "BASIC", "partial_unexpected_count": shown}
+
+
+def _outcome(result: Any) -> Outcome:
+    info = result.exception_info or {}
+    if "raised_exception" in info:
+        info = {"": info}
+    raised = [entry for entry in info.values() if isinstance(entry, dict) and entry.get("raised_exception")]
+    if raised or (not result.success and not result.result):
+        return Outcome(False, error=str(raised[0].get("exception_message"))[:500] if raised else "no result")
+    known = ("unexpected_count", "element_count", "unexpected_percent", "observed_value")
+    facts = {name: result.result[name] for name in known if isinstance(result.result.get(name), int | float | str)}
+    if sample := result.result.get("partial_unexpected_list"):
+        facts["sample"] = ", ".join(str(value) for value in sample[:SAMPLE])
+    return Outcome(bool(result.success), facts)

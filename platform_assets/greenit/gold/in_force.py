@@ -1,0 +1,42 @@
+"""Joining a figure to the day it is valid for.
+
+What belongs here: choosing among rows of one parameter. What does not: formulas.
+"""
+from collections.abc import Mapping
+
+import ibis
+import ibis.expr.types as ir
+from ibis import _
+
+WORLD = "WLD"
+
+
+def with_figures(rows: ir.Table, figures: ir.Table, on: tuple[str, ...], at: str, take: Mapping[str, str]) -> ir.Table:
+    """`rows` with the figure in force on the day in column `at`: `take` maps a new column to the figure's; NULL where none is."""
+    named = {f"{name}_figure": name for name in (*on, "valid_from", "valid_to")}
+    offered = figures.select(**named, **take)
+    conditions = [rows[name] == offered[f"{name}_figure"] for name in on]
+    conditions += [rows[at] >= offered.valid_from_figure, offered.valid_to_figure.isnull() | (rows[at] <= offered.valid_to_figure)]
+    return rows.left_join(offered, conditions).drop(*named)
+
+
+def grid_in_force(rows: ir.Table, grid: ir.Table) -> ir.Table:
+    """Per (country_code, month_start) of `rows` and criterion the grid factor: the country's before the world's, the month's year before
+    the nearest earlier one, and an earlier one before a later one. Columns of the result start with `grid_`; `grid_years_off` is the distance.
+    """
+    asked = rows.select("country_code", "month_start").distinct().mutate(year=_.month_start.year())
+    offered = grid.select(
+        "criterion", grid_country="country_code", grid_year="factor_year", grid_id="grid_id", grid_factor="value", grid_unit="unit",
+        grid_min=ibis.coalesce(_.value_min, _.value), grid_max=ibis.coalesce(_.value_max, _.value), grid_dq_comp="dq_comp", grid_dq_geo="dq_geo",
+    )  # fmt: skip
+    met = asked.join(offered, (asked.country_code == offered.grid_country) | (offered.grid_country == WORLD))
+    met = met.mutate(is_world=(_.grid_country == WORLD).cast("int64"), is_later=(_.grid_year > _.year).cast("int64"), grid_years_off=(_.year - _.grid_year).abs())
+    best = ibis.window(group_by=["country_code", "month_start", "criterion"], order_by=["is_world", "is_later", "grid_years_off"])
+    return met.mutate(place=ibis.row_number().over(best)).filter(_.place == 0).drop("place", "is_world", "is_later", "year")
+
+
+def join_grid(rows: ir.Table, grid: ir.Table, how: str = "inner") -> ir.Table:
+    """`rows` times the criteria of `grid`; a row without a country takes the world's factor."""
+    chosen = grid_in_force(rows.mutate(country_code=rows.country_code.fill_null(WORLD)), grid).rename(country_asked="country_code", month_asked="month_start")
+    conditions = [rows.country_code.fill_null(WORLD) == chosen.country_asked, rows.month_start == chosen.month_asked]
+    return rows.join(chosen, conditions, how=how).drop("country_asked", "month_asked")

@@ -1,0 +1,26 @@
+"""Checking every parameter and vocabulary file under its contract."""
+from __future__ import annotations
+
+from platform_assets.contracts import Contract
+from platform_assets.tables import REFERENCES, reference_contracts
+from partitions.errors import ParameterError
+from resources.reference import read_reference
+from resources.settings import PROJECT
+
+
+def limits_of(made: Contract) -> dict[str, dict]:
+    """Column -> ODCS logicalTypeOptions (pattern, minimum, maximum)."""
+    return {p.name: p.logicalTypeOptions for p in made.properties if p.logicalTypeOptions}
+
+
+def check_all() -> int:
+    """Read all reference files; returns how many. Raises ParameterError for the first fault, and for a file without a contract."""
+    contracts = reference_contracts()
+    declared = {(made.layer, made.table) for made in contracts}
+    for kind in REFERENCES:
+        for path in sorted((PROJECT / kind).glob("*.csv")):
+            if (kind, path.stem) not in declared:
+                raise ParameterError("the file has no contract", file=path.name, fix=f"write {path.stem}.odcs.yaml beside it")
+    for made in contracts:
+        read_reference(made.path.with_name(f"{made.table}.csv"), made.spec, limits_of(made))
+    return len(contracts)

@@ -1,0 +1,78 @@
+"""The decorator that makes a pure function a Dagster asset of one table, from the contract beside it.
+
+What belongs here: turning contract + signature into an asset, and finding the asset behind an argument's name. What does not: anything a
+table says about itself (its contract) or a policy over all assets (definitions.py of the domain).
+"""
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+
+import dagster as dg
+
+from partitions.customers import CUSTOMERS
+from partitions.errors import ContractError
+from platform_assets.contracts import Contract, contract
+from resources.settings import PROJECT
+
+LAYERS = ("bronze", "silver", "gold", "platinum")
+KINDS = {"bronze": {"duckdb", "parquet"}, "silver": {"duckdb", "parquet"}, "gold": {"duckdb", "postgres"}, "platinum": {"postgres"}}
+STORES = {"bronze": "lake", "silver": "lake", "gold": "warehouse", "platinum": "warehouse"}
+REFERENCES = ("parameters", "vocabularies")
+MONTHS = dg.AssetKey(["calendar", "months"])
+
+
+def table(file: str) -> Callable[[Callable], dg.AssetsDefinition]:
+    """`@table(__file__)` over `def <table>(<inputs>) -> ir.Table`; raises ContractError for an input that no table answers to."""
+    made = contract(file)
+
+    def decorate(function: Callable) -> dg.AssetsDefinition:
+        if function.__name__ != made.table:
+            raise ContractError(f"the function is called {function.__name__}", table=made.table, fix="path = key = function = table")
+        names = list(inspect.signature(function).parameters)
+        ins = {name: dg.AssetIn(key=input_key(made, name), metadata={"strata/consumer": made.layer}) for name in names}
+        return dg.asset(
+            key=asset_key(made),
+            ins=ins,
+            partitions_def=CUSTOMERS,
+            io_manager_key=STORES[made.layer],
+            metadata={**made.spec.as_metadata(), "strata/contract": dg.MetadataValue.path(str(made.path.relative_to(PROJECT)))},
+            description=made.odcs.description.purpose if made.odcs.description else None,
+            owners=[f"team:{made.odcs.team.name}"] if made.odcs.team else None,
+            tags={"layer": made.layer, "domain": made.domain, "steward": made.member("steward") or "none"},
+            kinds=KINDS[made.layer],
+            group_name=made.layer,
+            code_version=made.fingerprint,
+        )(function)
+
+    return decorate
+
+
+def asset_key(made: Contract) -> dg.AssetKey:
+    return dg.AssetKey([made.domain, made.layer, made.table])
+
+
+def input_key(made: Contract, name: str) -> dg.AssetKey:
+    """The asset behind an argument: landing, months, a table of this or an earlier layer, a vocabulary, a parameter."""
+    if name == "landing":
+        return dg.AssetKey(["landing", made.table])
+    if name == "months":
+        return MONTHS
+    domain_folder = made.path.parent.parent
+    for layer in LAYERS[: LAYERS.index(made.layer) + 1]:
+        if (domain_folder / layer / f"{name}.odcs.yaml").exists():
+            if made.layer == "platinum" and layer in ("bronze", "silver"):
+                raise ContractError(f"platinum computes in PostgreSQL and cannot read {layer}", table=made.table, column=name)
+            return dg.AssetKey([made.domain, layer, name])
+    for kind in REFERENCES:
+        if (PROJECT / kind / f"{name}.csv").exists():
+            if kind == "parameters" and made.layer in ("bronze", "silver"):
+                raise ContractError(f"{made.layer} knows no business rule and reads nothing from parameters/", table=made.table, column=name)
+            return dg.AssetKey([kind, name])
+    raise ContractError(f"no table, vocabulary or parameter is called {name}", table=made.table, fix="rename the argument")
+
+
+def reference_contracts() -> list[Contract]:
+    """The contracts of all parameters and vocabularies."""
+    return [contract(path) for kind in REFERENCES for path in sorted(Path(PROJECT / kind).glob("*.odcs.yaml"))]

@@ -1,0 +1,38 @@
+"""What a materialization tells in Dagster's UI: counts, version, bytes, SQL. Never a value of a column that is not public."""
+from __future__ import annotations
+
+from typing import Any
+
+import dagster as dg
+
+from resources.storage import TableSpec
+from resources.versions import Version
+
+
+def output_facts(spec: TableSpec, version: Version, sql: str | None = None, unchanged: bool = False) -> dict[str, Any]:
+    """Metadata of one materialization."""
+    facts: dict[str, Any] = {
+        "dagster/row_count": version.row_count,
+        "version": version.version,
+        "content_hash": version.content_hash,
+        "unchanged": unchanged,
+        "quarantined": version.quarantined_count,
+        "inputs": dg.MetadataValue.json(version.inputs),
+    }
+    if version.as_of:
+        facts["as_of"] = version.as_of.isoformat()
+    if version.rows_in is not None:
+        facts["rows_in"] = version.rows_in
+    if version.snapshot_id is not None:
+        facts["snapshot"] = version.snapshot_id
+    if sql:
+        facts["sql"] = dg.MetadataValue.md(f"```sql\n{sql}\n```")
+    return facts
+
+
+def bars(title: str, counts: list[tuple[Any, int]]) -> dg.MetadataValue:
+    """A small bar chart of counts by a public column, as Markdown that every Dagster UI shows."""
+    most = max((count for _, count in counts), default=0)
+    lines = [f"| {title} | rows | |", "| --- | ---: | --- |"]
+    lines += [f"| {label} | {count:,} | {'█' * max(1, round(20 * count / most))} |" for label, count in counts]
+    return dg.MetadataValue.md("\n".join(lines))

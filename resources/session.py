@@ -1,0 +1,217 @@
+"""A run's session: the one DuckDB and the one PostgreSQL connection through which a run reaches exactly one customer.
+
+What belongs here: opening, locking and closing them, the customer's lock with its fence, and the run's identity. What does not: SQL of
+tables (lake.py, warehouse.py). ARCHITECTURE 3, 4 and 17 are the rules.
+"""
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import time
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import ibis
+import ibis.expr.operations as ops
+import ibis.expr.types as ir
+import psycopg
+
+from partitions.customers import Customer
+from partitions.errors import BusyError, DeliveryError
+from resources.deliveries import DeliveredFile, effective, newest_period_end
+from resources.landing import Loaded, load
+from resources.postgres import WRITER, Postgres, lake_role
+from resources.settings import Settings
+from resources.storage import TableSpec, landing_name
+from resources.versions import Version, next_number
+
+EXTENSIONS = ("ducklake", "postgres_scanner", "httpfs")
+RESOURCES_BY_SIZE = {"small": ("512MB", 2), "medium": ("1GB", 2), "giant": ("4GB", 4)}
+LOCK_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a table's name means in a session's SQL: the asset, and its version where it is a table of ours."""
+
+    key: dg.AssetKey
+    version: Version | None
+
+
+@dataclass(frozen=True)
+class RunIdentity:
+    """What a run is: recorded with every version it writes. `as_of` None means the newest delivery's period end."""
+
+    run_id: str
+    as_of: date | None
+    code_commit: str
+    parameter_version: str
+
+
+class Session:
+    """One customer's session. Opened lazily, closed by `close()`; holds the customer's lock from the first connection on."""
+
+    def __init__(self, settings: Settings, postgres: Postgres, customer: Customer, run: RunIdentity) -> None:
+        self.settings, self.postgres, self.customer, self.run = settings, postgres, customer, run
+        self.customer_id = customer.id
+        self.written: dict[str, Version] = {}
+        self.sources: dict[str, Source] = {}
+        self.landed: dict[str, Loaded] = {}
+        self._opened: list[str] = []
+        self.temp = settings.temp_root / f"{customer.id}-{run.run_id[:8]}"
+
+    # the customer's lock
+
+    @cached_property
+    def lock(self) -> psycopg.Connection:
+        """The connection that holds the customer's advisory lock, taken before any transaction; raises BusyError."""
+        connection = self.postgres.connect(WRITER, customer=self.customer_id, autocommit=True)
+        deadline = time.monotonic() + LOCK_SECONDS
+        while not connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [f"strata:{self.customer_id}"]).fetchone()[0]:
+            if time.monotonic() > deadline:
+                connection.close()
+                raise BusyError("another run of this customer is under way", customer=self.customer_id, fix="wait for it or terminate it")
+            time.sleep(0.2)
+        self._opened.append("lock")
+        return connection
+
+    @cached_property
+    def fence(self) -> int:
+        """This run's place in the customer's sequence of writers; a writer with an older one is refused."""
+        return self.lock.execute("SELECT platform.take_fence(%s, %s)", [self.customer_id, self.run.run_id]).fetchone()[0]
+
+    def assert_fence(self) -> None:
+        """Raise if a later run has taken this customer over."""
+        self.lock.execute("SELECT platform.assert_fence(%s, %s)", [self.customer_id, self.fence])
+
+    @cached_property
+    def as_of(self) -> date:
+        """The last day that figures cover: the run's, else the end of the newest delivered period. Never the wall clock."""
+        found = self.run.as_of or newest_period_end(self.lock, self.customer_id)
+        if found is None:
+            raise DeliveryError("no delivery of this customer declares a period, so the last day of the figures is unknown",
+                                customer=self.customer_id, fix="land a file with --period YYYY-MM, or launch with --as-of YYYY-MM-DD")
+        return found
+
+    # engines
+
+    @cached_property
+    def warehouse(self) -> psycopg.Connection:
+        """The writer's connection for platinum and the registry, bound to the customer."""
+        return self.platinum.con
+
+    @cached_property
+    def platinum(self) -> ibis.backends.BaseBackend:
+        """Ibis on PostgreSQL, where platinum computes."""
+        self.fence  # noqa: B018  (the lock comes before any transaction)
+        parameters = self.postgres.parameters(WRITER, self.postgres.names.warehouse)
+        parameters["database"] = parameters.pop("dbname")
+        backend = ibis.postgres.connect(**parameters, options=f"-c app.customer_id={self.customer_id}")
+        self._opened.append("platinum")
+        return backend
+
+    @cached_property
+    def duckdb(self) -> ibis.backends.BaseBackend:
+        """Ibis on the locked DuckDB session, where bronze, silver and gold compute."""
+        self.fence  # noqa: B018
+        self.temp.mkdir(parents=True, exist_ok=True)
+        memory, threads = RESOURCES_BY_SIZE[self.customer.size_class]
+        connection = duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False,
+                                            "allow_community_extensions": False, "memory_limit": memory, "threads": threads,
+                                            "temp_directory": str(self.temp), "preserve_insertion_order": False})
+        backend = ibis.duckdb.from_connection(connection)
+        load_extensions(connection)
+        self._attach(connection)
+        self._lock_down(connection)
+        self._opened.append("duckdb")
+        return backend
+
+    @property
+    def con(self) -> duckdb.DuckDBPyConnection:
+        return self.duckdb.con
+
+    def _attach(self, connection: duckdb.DuckDBPyConnection) -> None:
+        names, role = self.postgres.names, lake_role(self.customer_id)
+        lake_path = self.settings.lake_path(self.customer_id)
+        if "://" not in lake_path:
+            Path(lake_path).mkdir(parents=True, exist_ok=True)
+        _secret(connection, "lake_login", self.postgres.parameters(role, names.lake))
+        connection.execute(f"ATTACH 'ducklake:postgres:' AS lake (META_SECRET 'lake_login', DATA_PATH '{_quoted(lake_path)}', "
+                           f"METADATA_SCHEMA '{role}', META_SCHEMA '{role}', DATA_INLINING_ROW_LIMIT 0)")
+        _secret(connection, "warehouse_login", self.postgres.parameters(WRITER, names.warehouse))
+        connection.execute(f"ATTACH 'options=''-c app.customer_id={self.customer_id}''' AS warehouse (TYPE postgres, SECRET warehouse_login)")
+        connection.execute("SET ducklake_max_retry_count = 100")
+
+    def _lock_down(self, connection: duckdb.DuckDBPyConnection) -> None:
+        """No other path, no other setting, until the session ends. The order matters: locking comes last."""
+        landing = self.settings.landing_root / self.customer_id
+        allowed = [self.settings.lake_path(self.customer_id), f"{landing}/", f"{self.temp}/"]
+        connection.execute(f"SET allowed_directories = [{', '.join(repr(_quoted(path)) for path in allowed)}]")
+        connection.execute("SET enable_external_access = false")
+        connection.execute("SET lock_configuration = true")
+
+    # what the run reads and writes
+
+    def pin(self, name: str, key: dg.AssetKey, version: Version | None = None) -> None:
+        """Remember what stands behind a table's name in this session's SQL."""
+        self.sources[name] = Source(key, version)
+
+    def inputs(self, expression: ir.Table) -> list[Version]:
+        """The versions of the tables that an expression reads; parameters and the landing zone are none."""
+        named = {leaf.name for leaf in expression.op().find((ops.DatabaseTable, ops.UnboundTable))}
+        return [source.version for name, source in sorted(self.sources.items()) if name in named and source.version]
+
+    def deliveries(self, spec: TableSpec) -> list[DeliveredFile]:
+        """The landed files that make up a bronze table now."""
+        return effective(self.lock, self.customer_id, spec.name, spec.mode)
+
+    def load_landing(self, spec: TableSpec) -> None:
+        """Read a bronze table's files; afterwards `landing_<table>` stands in this session."""
+        columns = [c.name for c in spec.columns if not c.name.startswith("_")]
+        self.landed[spec.name] = load(self.con, self.settings.landing_root, self.deliveries(spec), spec.formats, columns, landing_name(spec.name))
+
+    def new_version(self, spec: TableSpec, inputs: list[Version], **counted: Any) -> Version:
+        """The next version of a table, as this run writes it."""
+        return Version(table_name=spec.qualified, version=next_number(self.lock), run_id=self.run.run_id, code_version=spec.code_version,
+                       parameter_version=self.run.parameter_version, contract_version=spec.contract_version,
+                       as_of=self.as_of, inputs={v.table_name: v.version for v in inputs}, fence=self.fence, **counted)
+
+    def close(self) -> None:
+        """Close what was opened; the lock goes last."""
+        for name in reversed(self._opened):
+            opened = getattr(self, name)
+            try:
+                opened.disconnect() if hasattr(opened, "disconnect") else opened.close()
+            except (duckdb.Error, psycopg.Error):
+                pass  # a connection that is already broken is closed enough
+        self._opened.clear()
+        shutil.rmtree(self.temp, ignore_errors=True)
+
+
+def load_extensions(connection: duckdb.DuckDBPyConnection) -> None:
+    """Load DuckDB's extensions from their wheels, signature checked; by ordinary INSTALL where a wheel is absent."""
+    for name in EXTENSIONS:
+        found = importlib.util.find_spec(f"duckdb_extension_{name}")
+        if found and found.submodule_search_locations:
+            files = sorted(Path(found.submodule_search_locations[0]).glob(f"extensions/v{duckdb.__version__}/{name}.duckdb_extension"))
+            if files:
+                connection.load_extension(str(files[0]))
+                continue
+        connection.install_extension(name)
+        connection.load_extension(name)
+
+
+def _secret(connection: duckdb.DuckDBPyConnection, name: str, parameters: dict[str, str]) -> None:
+    """A login held by DuckDB's secret manager, which redacts the password wherever it shows."""
+    options = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password", "DATABASE": "dbname"}
+    given = ", ".join(f"{option} '{_quoted(parameters[key])}'" for option, key in options.items() if key in parameters)
+    connection.execute(f"CREATE SECRET {name} (TYPE postgres, {given})")
+
+
+def _quoted(text: str) -> str:
+    return str(text).replace("'", "''")

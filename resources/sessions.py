@@ -1,0 +1,99 @@
+"""The Dagster resource through which assets' IO managers and checks reach their customer's session.
+
+What belongs here: one session per customer and run, who the customer of a context is, and turning our permanent errors into failures that
+Dagster does not retry. What does not: anything a session does (session.py).
+"""
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from datetime import date
+from typing import Any
+
+import dagster as dg
+
+from partitions.customers import customer
+from partitions.errors import CustomerError, PermanentError, SettingsError
+from resources.postgres import Postgres
+from resources.revision import code_commit, reference_version
+from resources.session import RunIdentity, Session
+from resources.settings import Settings, settings
+from resources.storage import TableSpec, spec_of
+
+AS_OF_TAG = "strata/as_of"
+
+
+class Sessions:
+    """Sessions of one run, opened at first use. A run touches one customer: a second one is refused."""
+
+    def __init__(self, run: RunIdentity, configured: Settings) -> None:
+        self.run, self.settings = run, configured
+        self.postgres = Postgres(configured)
+        self._session: Session | None = None
+
+    def of(self, customer_id: str) -> Session:
+        if self._session is None:
+            self._session = Session(self.settings, self.postgres, customer(customer_id, self.settings.customers), self.run)
+        elif self._session.customer_id != customer_id:
+            raise CustomerError("this run already belongs to another customer", customer=customer_id, fix="launch one run per customer")
+        return self._session
+
+    def close(self) -> None:
+        if self._session is not None:
+            self._session.close()
+
+
+def parse_as_of(text: str | None) -> date | None:
+    """The tag's date; raises SettingsError for anything but YYYY-MM-DD."""
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(f"the run tag {AS_OF_TAG} is no date", fix="write it as YYYY-MM-DD") from None
+
+
+@dg.resource(description="The run's session with its customer's lake and the warehouse.")
+def sessions(context: dg.InitResourceContext) -> Iterator[Sessions]:
+    tags = context.run.tags if context.run else {}
+    identity = RunIdentity(
+        run_id=context.run_id or "none",
+        as_of=parse_as_of(tags.get(AS_OF_TAG)),
+        code_commit=code_commit(),
+        parameter_version=reference_version(),
+    )
+    made = Sessions(identity, settings())
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def session_of(context: Any) -> Session:
+    """The session of an IO manager's context."""
+    step = context.step_context
+    if not step.has_partition_key:
+        raise CustomerError("a run needs exactly one customer as its partition", fix="launch it with one partition key")
+    return context.resources.sessions.of(step.partition_key)
+
+
+def spec_of_output(context: dg.OutputContext) -> TableSpec:
+    return spec_of(context.asset_key.path[-1], context.definition_metadata)
+
+
+def spec_of_input(context: dg.InputContext) -> TableSpec:
+    return spec_of(context.asset_key.path[-1], context.upstream_output.definition_metadata)
+
+
+def permanent(function: Callable) -> Callable:
+    """Errors that would come again become failures without retry, with their place as metadata."""
+
+    @functools.wraps(function)
+    def wrapped(*arguments: Any, **named: Any) -> Any:
+        try:
+            return function(*arguments, **named)
+        except PermanentError as error:
+            place = {name: str(value) for name, value in error.place.items()}
+            raise dg.Failure(description=str(error), metadata={**place, "fix": error.fix or "-"}, allow_retries=False) from error
+
+    return wrapped

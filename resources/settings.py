@@ -1,0 +1,83 @@
+"""Where this installation keeps its state and how it reaches its stores.
+
+What belongs here: values read from the environment once, with their defaults. What does not: opening anything, or knowing a customer.
+Everything lives under `$STRATA_HOME` (default `.strata/` beside the project); `$STRATA_DSN` switches to a PostgreSQL server of your own and
+`$STRATA_LAKE_ROOT` to another lake root (a folder or `s3://…`) without a code change.
+"""
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from partitions.errors import SettingsError
+
+PROJECT = Path(__file__).resolve().parent.parent
+ENVIRONMENTS = ("dev", "staging", "prod")
+SOCKET_PATH_LIMIT = 107  # bytes that sun_path of a Linux unix socket holds, less the closing zero
+SOCKET_NAME = ".s.PGSQL.5432"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """One installation. `dsn` is None with the embedded server, else `host=… port=…` of a server that Strata may administer."""
+
+    environment: str
+    home: Path
+    customers: Path
+    lake_root: str
+    dsn: str | None
+    runtime: Path
+
+    @property
+    def landing_root(self) -> Path:
+        return self.home / "landing"
+
+    @property
+    def secrets(self) -> Path:
+        return self.home / "secrets"
+
+    @property
+    def temp_root(self) -> Path:
+        return self.home / "tmp"
+
+    @property
+    def dagster_home(self) -> Path:
+        return self.home / "dagster"
+
+    def lake_path(self, customer: str) -> str:
+        """The one folder or prefix under which all objects of a customer's lake lie, ending in a slash."""
+        return f"{self.lake_root.rstrip('/')}/{customer}/"
+
+
+def settings() -> Settings:
+    """The settings of this process; raises SettingsError for a value that cannot work."""
+    environment = os.environ.get("STRATA_ENVIRONMENT", "dev")
+    if environment not in ENVIRONMENTS:
+        raise SettingsError("STRATA_ENVIRONMENT is none of dev, staging, prod", fix="set it to one of them")
+    home = Path(os.environ.get("STRATA_HOME") or PROJECT / ".strata").resolve()
+    made = Settings(
+        environment=environment,
+        home=home,
+        customers=Path(os.environ.get("STRATA_CUSTOMERS") or PROJECT / "customers").resolve(),
+        lake_root=os.environ.get("STRATA_LAKE_ROOT") or str(home / "lake"),
+        dsn=os.environ.get("STRATA_DSN"),
+        runtime=_runtime(home),
+    )
+    length = len(os.fsencode(made.runtime / SOCKET_NAME))
+    if made.dsn is None and length > SOCKET_PATH_LIMIT:
+        raise SettingsError(
+            f"the path of PostgreSQL's socket has {length} bytes, a unix socket takes {SOCKET_PATH_LIMIT}",
+            file=str(made.runtime), fix="set STRATA_RUNTIME to a shorter folder",
+        )
+    return made
+
+
+def _runtime(home: Path) -> Path:
+    """A short folder for the socket, one per STRATA_HOME and user."""
+    if named := os.environ.get("STRATA_RUNTIME"):
+        return Path(named).resolve()
+    digest = hashlib.sha256(os.fsencode(home)).hexdigest()[:12]
+    return Path(tempfile.gettempdir()) / f"strata-{os.getuid()}-{digest}"

@@ -1,0 +1,90 @@
+"""The registry of what was computed: one row of `platform.table_version` per customer, table and content.
+
+What belongs here: reading and writing versions, verdicts and live pointers over one connection. What does not: the rows themselves
+(lake.py, warehouse.py). ARCHITECTURE 5 and 6 are the rules.
+"""
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row
+
+COLUMNS = ("table_name", "version", "run_id", "code_version", "parameter_version", "contract_version", "as_of", "inputs", "snapshot_id",
+           "rows_in", "row_count", "quarantined_count", "content_hash", "verdict", "fence")
+
+
+@dataclass(frozen=True)
+class Version:
+    """One materialized state of one customer's table. `inputs` maps table name -> version; `snapshot_id` is the lake's, None in gold."""
+
+    table_name: str
+    version: int
+    run_id: str
+    code_version: str
+    parameter_version: str
+    contract_version: str
+    as_of: date | None
+    inputs: dict[str, int] = field(default_factory=dict)
+    snapshot_id: int | None = None
+    rows_in: int | None = None
+    row_count: int = 0
+    quarantined_count: int = 0
+    content_hash: str = ""
+    verdict: str = "pending"
+    fence: int = 0
+
+
+def next_number(connection: psycopg.Connection) -> int:
+    return connection.execute("SELECT nextval('platform.version_number')").fetchone()[0]
+
+
+def insert_statement(customer: str, version: Version) -> str:
+    """The registering statement with its values as literals: the same text serves psycopg and DuckDB's postgres_execute."""
+    values = [customer] + [getattr(version, name) for name in COLUMNS]
+    values = [json.dumps(v, sort_keys=True) if isinstance(v, dict) else v for v in values]
+    statement = sql.SQL("SELECT platform.assert_fence({customer}, {fence}); INSERT INTO platform.table_version ({names}) VALUES ({values})").format(
+        customer=sql.Literal(customer),
+        fence=sql.Literal(version.fence),
+        names=sql.SQL(", ").join(map(sql.Identifier, ("customer_id", *COLUMNS))),
+        values=sql.SQL(", ").join(map(sql.Literal, values)),
+    )
+    return statement.as_string(None)
+
+
+def newest(connection: psycopg.Connection, customer: str, table_name: str, *, passed: bool = False) -> Version | None:
+    """The newest version, or the newest with a passed verdict."""
+    verdict = "AND verdict = 'passed'" if passed else ""
+    query = f"SELECT {', '.join(COLUMNS)} FROM platform.table_version WHERE customer_id = %s AND table_name = %s {verdict} ORDER BY version DESC LIMIT 1"
+    with connection.cursor(row_factory=class_row(Version)) as cursor:
+        return cursor.execute(query, [customer, table_name]).fetchone()  # noqa: S608
+
+
+def set_verdict(connection: psycopg.Connection, customer: str, version: Version, verdict: str) -> None:
+    query = "UPDATE platform.table_version SET verdict = %s WHERE customer_id = %s AND table_name = %s AND version = %s"
+    connection.execute(query, [verdict, customer, version.table_name, version.version])
+
+
+def live(connection: psycopg.Connection, customer: str) -> dict[str, int]:
+    """Table name -> version that readers of this customer see."""
+    rows = connection.execute("SELECT table_name, version FROM platform.live_version WHERE customer_id = %s", [customer]).fetchall()
+    return dict(rows)
+
+
+def point(connection: psycopg.Connection, customer: str, domain: str, run_id: str, versions: dict[str, int]) -> int | None:
+    """Move all live pointers of a domain in the caller's transaction; returns the publication's number, None where nothing moves."""
+    if {name: version for name, version in live(connection, customer).items() if name in versions} == versions:
+        return None
+    values: list[Any] = [customer, domain, run_id, json.dumps(versions, sort_keys=True)]
+    insert = "INSERT INTO platform.publication (customer_id, domain, run_id, versions) VALUES (%s, %s, %s, %s) RETURNING publication_id"
+    number = connection.execute(insert, values).fetchone()[0]
+    move = """INSERT INTO platform.live_version AS l (customer_id, table_name, version, publication_id) VALUES (%s, %s, %s, %s)
+              ON CONFLICT (customer_id, table_name) DO UPDATE SET previous_version = CASE WHEN l.version = excluded.version
+              THEN l.previous_version ELSE l.version END, version = excluded.version, publication_id = excluded.publication_id"""
+    for name, version in sorted(versions.items()):
+        connection.execute(move, [customer, name, version, number])
+    return number

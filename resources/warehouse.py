@@ -1,0 +1,149 @@
+"""The warehouse's IO manager: gold and platinum in PostgreSQL, shared tables whose rows carry customer and version.
+
+What belongs here: writing a new version with its registry row in one transaction, and reading one version. What does not: rules beyond
+schema and keys (platform_assets/checks.py) and moving live pointers (publication.py). Gold computes in DuckDB and streams in through a
+temporary table, because COPY is refused under row-level security; platinum computes in PostgreSQL.
+"""
+from __future__ import annotations
+
+import dagster as dg
+import ibis.expr.types as ir
+from psycopg import sql
+
+from partitions.errors import ContractError
+from resources import versions
+from resources.facts import bars, output_facts
+from resources.failpoints import failpoint
+from resources.lake import check_rows, content_hash, version_to_read
+from resources.lineage import column_lineage
+from resources.session import Session
+from resources.sessions import permanent, session_of, spec_of_input, spec_of_output
+from resources.storage import TableSpec, plain
+from resources.versions import Version
+
+CHARTED_LABELS = 24
+
+
+class WarehouseIOManager(dg.IOManager):
+    """Writes an ibis expression as a new version of one customer's rows; reads a version in the consumer's engine."""
+
+    @permanent
+    def handle_output(self, context: dg.OutputContext, obj: ir.Table) -> None:
+        session, spec = session_of(context), spec_of_output(context)
+        _same_columns(session, spec, obj)
+        write = write_gold if spec.layer == "gold" else write_platinum
+        version, facts = write(session, spec, obj)
+        session.written[spec.qualified] = version
+        context.add_output_metadata({**facts, **_chart(session, spec, version), **column_lineage(obj, session.sources)})
+
+    @permanent
+    def load_input(self, context: dg.InputContext) -> ir.Table:
+        session, spec = session_of(context), spec_of_input(context)
+        version = version_to_read(session, spec)
+        session.pin(spec.name, context.asset_key, version)
+        if plain(context.definition_metadata["strata/consumer"]) == "platinum":
+            rows = session.platinum.table(spec.name, database=spec.schema)
+            mine = rows.filter(rows.customer_id == session.customer_id, rows.version == version.version)
+            return mine.select([c.name for c in spec.columns])
+        columns = ", ".join(f'"{c.name}"' for c in spec.columns)
+        where = f"WHERE customer_id = '{session.customer_id}' AND version = {version.version}"
+        session.con.execute(f'CREATE OR REPLACE TEMP VIEW "{spec.name}" AS SELECT {columns} FROM warehouse.{spec.qualified} {where}')
+        return session.duckdb.table(spec.name)
+
+
+def write_gold(session: Session, spec: TableSpec, expression: ir.Table) -> tuple[Version, dict]:
+    """Compute in DuckDB, check and hash there, then stream into PostgreSQL; an equal content makes no new version."""
+    con, inputs = session.con, session.inputs(expression)
+    statement = session.duckdb.compile(expression)
+    columns = ", ".join(f'"{c.name}"' for c in spec.columns)
+    stage = f"{spec.layer}__{spec.name}"
+    con.execute(f'CREATE OR REPLACE TEMP TABLE "{stage}" AS SELECT {columns} FROM ({statement})')
+    check_rows(session, spec, f'"{stage}"')
+    content = content_hash(con, f'"{stage}"', [c.name for c in spec.columns])
+    known = versions.newest(session.lock, session.customer_id, spec.qualified)
+    if _unchanged(known, content, inputs):
+        return known, output_facts(spec, known, statement, unchanged=True)
+    rows = con.execute(f'SELECT count(*) FROM "{stage}"').fetchone()[0]
+    version = session.new_version(spec, inputs, content_hash=content, row_count=rows)
+    failpoint("warehouse.before_write")
+    con.execute("BEGIN")
+    try:
+        _stream(session, spec, stage, columns, version)
+        failpoint("warehouse.before_commit")
+        con.execute("COMMIT")
+    except BaseException:
+        con.execute("ROLLBACK")
+        raise
+    con.execute(f'DROP TABLE "{stage}"')
+    failpoint("warehouse.after_commit")
+    return version, output_facts(spec, version, statement)
+
+
+def _stream(session: Session, spec: TableSpec, stage: str, columns: str, version: Version) -> None:
+    """COPY into a temporary table, then INSERT … SELECT and the registry row, all in the open transaction."""
+    con, arriving = session.con, f"arriving_{spec.name}"
+    target, temporary = sql.Identifier(spec.schema, spec.name), sql.Identifier(arriving)
+    prepare = sql.SQL("CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA").format(temporary, sql.SQL(columns), target)
+    names = sql.SQL("customer_id, version, " + columns)
+    values = sql.SQL(", ").join([sql.Literal(session.customer_id), sql.Literal(version.version), sql.SQL(columns)])
+    move = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}").format(target, names, values, temporary)
+    con.execute("CALL postgres_execute('warehouse', ?)", [prepare.as_string(None)])
+    con.execute(f'INSERT INTO warehouse.pg_temp."{arriving}" ({columns}) SELECT {columns} FROM "{stage}"')
+    failpoint("warehouse.after_stream")
+    con.execute("CALL postgres_execute('warehouse', ?)", [move.as_string(None)])
+    con.execute("CALL postgres_execute('warehouse', ?)", [versions.insert_statement(session.customer_id, version)])
+
+
+def write_platinum(session: Session, spec: TableSpec, expression: ir.Table) -> tuple[Version, dict]:
+    """Compute, check, hash and register in one PostgreSQL transaction."""
+    connection, inputs = session.warehouse, session.inputs(expression)
+    statement = session.platinum.compile(expression)
+    columns = sql.SQL(", ").join(sql.Identifier(c.name) for c in spec.columns)
+    arriving = sql.Identifier(f"arriving_{spec.name}")
+    known = versions.newest(session.lock, session.customer_id, spec.qualified)
+    with connection.transaction():
+        connection.execute(sql.SQL("CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM ({}) computed").format(
+            arriving, columns, sql.SQL(statement)))
+        check = sql.SQL("SELECT count(*), coalesce(md5(string_agg(t::text, E'\\n' ORDER BY t::text COLLATE \"C\")), '') FROM {} t").format(arriving)
+        rows, content = connection.execute(check).fetchone()
+        if _unchanged(known, content, inputs):
+            return known, output_facts(spec, known, statement, unchanged=True)
+        version = session.new_version(spec, inputs, content_hash=content, row_count=rows)
+        failpoint("platinum.before_write")
+        target = sql.Identifier(spec.schema, spec.name)
+        connection.execute(sql.SQL("INSERT INTO {} (customer_id, version, {}) SELECT {}, {}, {} FROM {}").format(
+            target, columns, sql.Literal(session.customer_id), sql.Literal(version.version), columns, arriving))
+        connection.execute(versions.insert_statement(session.customer_id, version))
+        failpoint("platinum.before_commit")
+    failpoint("platinum.after_commit")
+    return version, output_facts(spec, version, statement)
+
+
+def _unchanged(known: Version | None, content: str, inputs: list[Version]) -> bool:
+    """Equal rows from the same versions of the warehouse's tables: readers would see no difference, so no new version is made."""
+    if known is None or known.content_hash != content:
+        return False
+    now = {v.table_name: v.version for v in inputs if v.snapshot_id is None}
+    return now == {name: version for name, version in known.inputs.items() if name in now}
+
+
+def _same_columns(session: Session, spec: TableSpec, expression: ir.Table) -> None:
+    if differing := sorted({c.name for c in spec.columns} ^ set(expression.columns)):
+        raise ContractError(f"function and contract differ in columns: {', '.join(differing)}", customer=session.customer_id, table=spec.qualified,
+                            fix="declare the column, or return it")
+
+
+def _chart(session: Session, spec: TableSpec, version: Version) -> dict[str, dg.MetadataValue]:
+    """Rows by the first public column of the key: something to look at that shows no customer's value."""
+    public = [name for name in spec.key if name in spec.public_columns]
+    if not public:
+        return {}
+    query = sql.SQL("SELECT {0}::text, count(*) FROM {1} WHERE customer_id = %s AND version = %s GROUP BY 1 ORDER BY 1 DESC LIMIT {2}").format(
+        sql.Identifier(public[0]), sql.Identifier(spec.schema, spec.name), sql.Literal(CHARTED_LABELS))
+    counts = session.lock.execute(query, [session.customer_id, version.version]).fetchall()
+    return {"rows_by_" + public[0]: bars(public[0], counts)}
+
+
+@dg.io_manager(required_resource_keys={"sessions"})
+def warehouse_io_manager(_context: dg.InitResourceContext) -> WarehouseIOManager:
+    return WarehouseIOManager()
