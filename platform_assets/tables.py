@@ -14,6 +14,7 @@ import dagster as dg
 from partitions.customers import CUSTOMERS
 from partitions.errors import ContractError
 from platform_assets.contracts import Contract, contract
+from resources.expressions import remembered
 from resources.settings import PROJECT
 
 LAYERS = ("bronze", "silver", "gold", "platinum")
@@ -44,7 +45,7 @@ def table(file: str) -> Callable[[Callable], dg.AssetsDefinition]:
             kinds=KINDS[made.layer],
             group_name=made.layer,
             code_version=made.fingerprint,
-        )(function)
+        )(remembered(function))
 
     return decorate
 

@@ -13,6 +13,7 @@ import ibis.expr.types as ir
 
 from partitions.errors import AccountingError, ContractError, DeliveryError
 from resources import versions
+from resources.expressions import sql_of, unbound_table
 from resources.facts import output_facts
 from resources.failpoints import failpoint
 from resources.landing import account, counted
@@ -56,11 +57,11 @@ def version_to_read(session: Session, spec: TableSpec) -> Version:
 
 
 def read(session: Session, spec: TableSpec, version: Version) -> ir.Table:
-    """The rows of one version as an ibis table named like the table."""
+    """One version as a view named like the table, and the ibis table that stands for it."""
     columns = ", ".join(f'"{c.name}"' for c in spec.columns)
     session.con.execute(f'CREATE OR REPLACE TEMP VIEW "{spec.name}" AS SELECT {columns} FROM lake.{spec.qualified} '
                         f"AT (VERSION => {int(version.snapshot_id)})")
-    return session.duckdb.table(spec.name)
+    return unbound_table(spec)
 
 
 def write(session: Session, spec: TableSpec, expression: ir.Table) -> tuple[Version, dict]:
@@ -73,7 +74,7 @@ def write(session: Session, spec: TableSpec, expression: ir.Table) -> tuple[Vers
     if spec.layer == "bronze":
         session.load_landing(spec)
     inputs = session.inputs(expression)
-    sql = session.duckdb.compile(expression)
+    sql = sql_of(expression, "duckdb")
     ensure_table(session, spec, expression)
     failpoint("lake.before_write")
     con.execute("BEGIN")
@@ -108,13 +109,11 @@ def ensure_table(session: Session, spec: TableSpec, expression: ir.Table) -> Non
     con.execute(f"CREATE TABLE IF NOT EXISTS lake.{spec.schema}.quarantine ({QUARANTINE_COLUMNS})")
     declared = ", ".join(f'"{c.name}" {c.type}' for c in spec.columns)
     con.execute(f"CREATE TABLE IF NOT EXISTS lake.{spec.qualified} ({declared})")
-    described = con.execute("SELECT column_name, lower(data_type) FROM duckdb_columns() WHERE database_name = 'lake' AND schema_name = ? "
-                            "AND table_name = ?", [spec.schema, spec.name]).fetchall()
-    there = dict(described)
+    there = {name: kind.lower() for name, kind, *_ in con.execute(f"DESCRIBE lake.{spec.qualified}").fetchall()}
     for column in spec.columns:
         if column.name not in there and not column.required:
             con.execute(f'ALTER TABLE lake.{spec.qualified} ADD COLUMN "{column.name}" {column.type}')
-        elif there.get(column.name) != column.type.lower().replace("decimal(38, ", "decimal(38,"):
+        elif there.get(column.name) != column.type.lower().replace(", ", ","):
             raise ContractError("the lake's column is not the contract's", customer=session.customer_id, table=spec.qualified,
                                 column=column.name, fix="raise the contract's version and migrate the column")
     produced = [name for name in expression.columns if name != REJECTS]

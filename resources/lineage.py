@@ -5,6 +5,7 @@ Walks the expression itself, so it costs milliseconds and cannot drift from the 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import dagster as dg
@@ -18,15 +19,18 @@ Leaf = tuple[str, str]
 
 def column_lineage(expression: ir.Table, sources: Mapping[str, Any]) -> dict[str, dg.TableColumnLineage]:
     """Metadata entry `dagster/column_lineage` for an output; `sources` maps a table's name in SQL to what has an asset `key`."""
-    known: dict[tuple[Any, str], frozenset[Leaf]] = {}
-    relation = expression.op()
-    made = {}
-    for name in expression.columns:
-        if name == REJECTS:
-            continue
-        leaves = sorted(_leaves(relation, name, known))
-        made[name] = [dg.TableColumnDep(asset_key=sources[table].key, column_name=column) for table, column in leaves if table in sources]
+    made = {
+        name: [dg.TableColumnDep(asset_key=sources[table].key, column_name=column) for table, column in sorted(leaves) if table in sources]
+        for name, leaves in _leaves_of(expression.op()).items()
+    }
     return {"dagster/column_lineage": dg.TableColumnLineage(deps_by_column=made)}
+
+
+@lru_cache(maxsize=256)
+def _leaves_of(relation: Any) -> dict[str, frozenset[Leaf]]:
+    """Output column -> leaf columns; kept per process, as expressions are."""
+    known: dict[tuple[Any, str], frozenset[Leaf]] = {}
+    return {name: _leaves(relation, name, known) for name in relation.schema.names if name != REJECTS}
 
 
 def _leaves(relation: Any, name: str, known: dict) -> frozenset[Leaf]:

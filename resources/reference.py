@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
 from partitions.errors import ParameterError
 from resources.settings import PROJECT
+from resources.expressions import unbound
 from resources.session import Session
 from resources.sessions import permanent, session_of
 from resources.storage import Column, TableSpec, landing_name, pg_type, plain, spec_of
@@ -113,13 +113,14 @@ class ReferenceIOManager(dg.IOManager):
         if kind == "landing":
             landing = landing_name(name)
             session.pin(landing, context.asset_key)
-            return ibis.table({column: "int64" if column == "_row" else "string" for column in plain(metadata["strata/columns"])}, name=landing)
+            return unbound(landing, [(column, "bigint" if column == "_row" else "varchar") for column in plain(metadata["strata/columns"])])
         session.pin(name, context.asset_key)
         rows = months_of(session.as_of, session.customer.reporting.months) if kind == "calendar" else _reference(kind, name, metadata)
         if context.definition_metadata["strata/consumer"] == "platinum":
-            return _in_postgres(session, name, rows)
-        session.con.register(name, rows)
-        return session.duckdb.table(name)
+            _copy_to_postgres(session, name, rows)
+        else:
+            session.con.register(name, rows)
+        return unbound(name, [(field.name, _physical(field.type)) for field in rows.schema])
 
 
 _tables: dict[tuple[Path, int, int], pa.Table] = {}
@@ -134,9 +135,9 @@ def _reference(kind: str, name: str, metadata: Any) -> pa.Table:
     return _tables[state]
 
 
-def _in_postgres(session: Session, name: str, rows: pa.Table) -> ir.Table:
+def _copy_to_postgres(session: Session, name: str, rows: pa.Table) -> None:
     """A temporary table of the platinum session."""
-    declared = ", ".join(f'"{field.name}" {_pg_type(field.type)}' for field in rows.schema)
+    declared = ", ".join(f'"{field.name}" {pg_type(_physical(field.type))}' for field in rows.schema)
     connection = session.warehouse
     connection.execute(f'CREATE TEMP TABLE IF NOT EXISTS "{name}" ({declared})')
     connection.execute(f'TRUNCATE "{name}"')
@@ -144,13 +145,11 @@ def _in_postgres(session: Session, name: str, rows: pa.Table) -> ir.Table:
         for row in rows.to_pylist():
             copy.write_row(list(row.values()))
     connection.commit()
-    return session.platinum.table(name)
 
 
-def _pg_type(arrow: pa.DataType) -> str:
-    if pa.types.is_decimal(arrow):
-        return f"numeric({arrow.precision},{arrow.scale})"
-    return next(pg_type(physical) for physical, (kind, _) in CASTS.items() if kind == arrow)
+def _physical(arrow: pa.DataType) -> str:
+    """The contract's physicalType of an Arrow type."""
+    return next(physical for physical, (kind, _) in CASTS.items() if kind == arrow)
 
 
 @dg.io_manager(required_resource_keys={"sessions"})

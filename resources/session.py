@@ -16,14 +16,13 @@ from typing import Any
 
 import dagster as dg
 import duckdb
-import ibis
-import ibis.expr.operations as ops
 import ibis.expr.types as ir
 import psycopg
 
 from partitions.customers import Customer
 from partitions.errors import BusyError, DeliveryError
 from resources.deliveries import DeliveredFile, effective, newest_period_end
+from resources.expressions import leaf_names
 from resources.landing import Loaded, load
 from resources.postgres import WRITER, Postgres, lake_role
 from resources.settings import Settings
@@ -102,38 +101,29 @@ class Session:
 
     @cached_property
     def warehouse(self) -> psycopg.Connection:
-        """The writer's connection for platinum and the registry, bound to the customer."""
-        return self.platinum.con
-
-    @cached_property
-    def platinum(self) -> ibis.backends.BaseBackend:
-        """Ibis on PostgreSQL, where platinum computes."""
+        """The writer's connection, bound to the customer, in which platinum computes."""
         self.fence  # noqa: B018  (the lock comes before any transaction)
-        parameters = self.postgres.parameters(WRITER, self.postgres.names.warehouse)
-        parameters["database"] = parameters.pop("dbname")
-        backend = ibis.postgres.connect(**parameters, options=f"-c app.customer_id={self.customer_id}")
-        self._opened.append("platinum")
-        return backend
+        connection = self.postgres.connect(WRITER, customer=self.customer_id)
+        connection.execute("SET enable_nestloop = off; SET jit = off; SET work_mem = '64MB'; SET statement_timeout = '30min'")
+        connection.commit()  # a new version has no statistics yet: a nested loop over it took minutes where a hash join takes milliseconds
+        self._opened.append("warehouse")
+        return connection
 
     @cached_property
-    def duckdb(self) -> ibis.backends.BaseBackend:
-        """Ibis on the locked DuckDB session, where bronze, silver and gold compute."""
+    def con(self) -> duckdb.DuckDBPyConnection:
+        """The locked DuckDB session, in which bronze, silver and gold compute."""
         self.fence  # noqa: B018
         self.temp.mkdir(parents=True, exist_ok=True)
         memory, threads = RESOURCES_BY_SIZE[self.customer.size_class]
         connection = duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False,
                                             "allow_community_extensions": False, "memory_limit": memory, "threads": threads,
                                             "temp_directory": str(self.temp), "preserve_insertion_order": False})
-        backend = ibis.duckdb.from_connection(connection)
+        connection.execute("SET TimeZone = 'UTC'")
         load_extensions(connection)
         self._attach(connection)
         self._lock_down(connection)
-        self._opened.append("duckdb")
-        return backend
-
-    @property
-    def con(self) -> duckdb.DuckDBPyConnection:
-        return self.duckdb.con
+        self._opened.append("con")
+        return connection
 
     def _attach(self, connection: duckdb.DuckDBPyConnection) -> None:
         names, role = self.postgres.names, lake_role(self.customer_id)
@@ -163,7 +153,7 @@ class Session:
 
     def inputs(self, expression: ir.Table) -> list[Version]:
         """The versions of the tables that an expression reads; parameters and the landing zone are none."""
-        named = {leaf.name for leaf in expression.op().find((ops.DatabaseTable, ops.UnboundTable))}
+        named = leaf_names(expression)
         return [source.version for name, source in sorted(self.sources.items()) if name in named and source.version]
 
     def deliveries(self, spec: TableSpec) -> list[DeliveredFile]:
@@ -186,7 +176,7 @@ class Session:
         for name in reversed(self._opened):
             opened = getattr(self, name)
             try:
-                opened.disconnect() if hasattr(opened, "disconnect") else opened.close()
+                opened.close()
             except (duckdb.Error, psycopg.Error):
                 pass  # a connection that is already broken is closed enough
         self._opened.clear()

@@ -12,6 +12,7 @@ from psycopg import sql
 
 from partitions.errors import ContractError
 from resources import versions
+from resources.expressions import sql_of, unbound_table
 from resources.facts import bars, output_facts
 from resources.failpoints import failpoint
 from resources.lake import check_rows, content_hash, version_to_read
@@ -41,20 +42,25 @@ class WarehouseIOManager(dg.IOManager):
         session, spec = session_of(context), spec_of_input(context)
         version = version_to_read(session, spec)
         session.pin(spec.name, context.asset_key, version)
-        if plain(context.definition_metadata["strata/consumer"]) == "platinum":
-            rows = session.platinum.table(spec.name, database=spec.schema)
-            mine = rows.filter(rows.customer_id == session.customer_id, rows.version == version.version)
-            return mine.select([c.name for c in spec.columns])
-        columns = ", ".join(f'"{c.name}"' for c in spec.columns)
-        where = f"WHERE customer_id = '{session.customer_id}' AND version = {version.version}"
+        read(session, spec, version, in_postgres=plain(context.definition_metadata["strata/consumer"]) == "platinum")
+        return unbound_table(spec)
+
+
+def read(session: Session, spec: TableSpec, version: Version, in_postgres: bool) -> None:
+    """Make one version a temporary view named like the table, in PostgreSQL or, through ATTACH, in DuckDB."""
+    columns = ", ".join(f'"{c.name}"' for c in spec.columns)
+    where = f"WHERE customer_id = '{session.customer_id}' AND version = {int(version.version)}"
+    if in_postgres:
+        session.warehouse.execute(f'CREATE OR REPLACE TEMP VIEW "{spec.name}" AS SELECT {columns} FROM {spec.qualified} {where}')
+        session.warehouse.commit()
+    else:
         session.con.execute(f'CREATE OR REPLACE TEMP VIEW "{spec.name}" AS SELECT {columns} FROM warehouse.{spec.qualified} {where}')
-        return session.duckdb.table(spec.name)
 
 
 def write_gold(session: Session, spec: TableSpec, expression: ir.Table) -> tuple[Version, dict]:
     """Compute in DuckDB, check and hash there, then stream into PostgreSQL; an equal content makes no new version."""
     con, inputs = session.con, session.inputs(expression)
-    statement = session.duckdb.compile(expression)
+    statement = sql_of(expression, "duckdb")
     columns = ", ".join(f'"{c.name}"' for c in spec.columns)
     stage = f"{spec.layer}__{spec.name}"
     con.execute(f'CREATE OR REPLACE TEMP TABLE "{stage}" AS SELECT {columns} FROM ({statement})')
@@ -88,6 +94,7 @@ def _stream(session: Session, spec: TableSpec, stage: str, columns: str, version
     values = sql.SQL(", ").join([sql.Literal(session.customer_id), sql.Literal(version.version), sql.SQL(columns)])
     move = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}").format(target, names, values, temporary)
     con.execute("CALL postgres_execute('warehouse', ?)", [prepare.as_string(None)])
+    con.execute("CALL pg_clear_cache()")  # DuckDB listed the schemas before the temporary one existed
     con.execute(f'INSERT INTO warehouse.pg_temp."{arriving}" ({columns}) SELECT {columns} FROM "{stage}"')
     failpoint("warehouse.after_stream")
     con.execute("CALL postgres_execute('warehouse', ?)", [move.as_string(None)])
@@ -97,7 +104,7 @@ def _stream(session: Session, spec: TableSpec, stage: str, columns: str, version
 def write_platinum(session: Session, spec: TableSpec, expression: ir.Table) -> tuple[Version, dict]:
     """Compute, check, hash and register in one PostgreSQL transaction."""
     connection, inputs = session.warehouse, session.inputs(expression)
-    statement = session.platinum.compile(expression)
+    statement = sql_of(expression, "postgres")
     columns = sql.SQL(", ").join(sql.Identifier(c.name) for c in spec.columns)
     arriving = sql.Identifier(f"arriving_{spec.name}")
     known = versions.newest(session.lock, session.customer_id, spec.qualified)

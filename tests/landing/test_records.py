@@ -170,11 +170,12 @@ def test_windows_of_any_size_find_the_same_records(text, window):
     data, dialect = text.encode(), Dialect(b",", b'"', 2)
 
     def found(size):
-        resources.records.WINDOW_BYTES, kept = size, resources.records.WINDOW_BYTES
+        kept = resources.records.WINDOW_BYTES, resources.records.SMALL_WINDOW_BYTES
+        resources.records.WINDOW_BYTES = resources.records.SMALL_WINDOW_BYTES = size
         try:
             return [(w.record(i), w.faults.get(i), i in w.blanks) for w in windows(io.BytesIO(data), dialect) for i in range(len(w.ends))]
         finally:
-            resources.records.WINDOW_BYTES = kept
+            resources.records.WINDOW_BYTES, resources.records.SMALL_WINDOW_BYTES = kept
 
     whole = found(1 << 17)
     assert found(window) == whole

@@ -37,6 +37,6 @@ def grid_in_force(rows: ir.Table, grid: ir.Table) -> ir.Table:
 
 def join_grid(rows: ir.Table, grid: ir.Table, how: str = "inner") -> ir.Table:
     """`rows` times the criteria of `grid`; a row without a country takes the world's factor."""
-    chosen = grid_in_force(rows.mutate(country_code=rows.country_code.fill_null(WORLD)), grid).rename(country_asked="country_code", month_asked="month_start")
-    conditions = [rows.country_code.fill_null(WORLD) == chosen.country_asked, rows.month_start == chosen.month_asked]
-    return rows.join(chosen, conditions, how=how).drop("country_asked", "month_asked")
+    asking = rows.mutate(country_asked=rows.country_code.fill_null(WORLD))
+    chosen = grid_in_force(asking.select("month_start", country_code="country_asked"), grid).rename(country_asked="country_code")
+    return asking.join(chosen, ["country_asked", "month_start"], how=how).drop("country_asked")

@@ -19,7 +19,7 @@ def kpi_monthly(impact: ir.Table, activity: ir.Table) -> ir.Table:
     by_activity = cells.group_by(*CELL, "activity_id").agg(value=_.value.sum(), value_min=_.value_min.sum(), value_max=_.value_max.sum(), weight=_.value.abs().sum(), weighted=_.dq_weighted.sum())
     summed = by_activity.join(weighed, ["activity_id", "period"]).group_by(*CELL).agg(
         value=_.value.sum(), value_min=_.value_min.sum(), value_max=_.value_max.sum(),
-        weight=_.weight.sum(), weighted=_.weighted.sum(), source_rows=_.lines.sum().cast("int64"),
+        weight=_.weight.sum(), weighted=_.weighted.sum(), source_rows=_.lines.sum().cast("decimal(38, 0)").cast("int64"),
     )  # fmt: skip
     covered = coverage(cells, activity)
     return summed.left_join(covered, ["period", "domain", "criterion"]).select(

@@ -9,7 +9,7 @@ from ibis import _
 
 from platform_assets.conform import decimal_text, rejects, slug, to_decimal, to_timestamp, trimmed, unreadable
 from platform_assets.greenit.bronze.cloud_billing import CONVENTIONS
-from platform_assets.greenit.silver.instance_type import named_instances
+from platform_assets.greenit.silver.instance_type import SAID, named_instances
 from platform_assets.tables import table
 
 TEXTS = {
@@ -36,8 +36,7 @@ def cloud_usage(cloud_billing: ir.Table, provider: ir.Table, unit: ir.Table, ins
         **{f"{name}_read": to_timestamp(_[raw], _._format, CONVENTIONS) for name, raw in PERIOD.items()},
         quantity_read=to_decimal(_.quantity_text, 18),
     )
-    named = named_instances(read, instance_pattern)
-    joined = read.left_join(named, ["provider_read", "unit_kind", "ChargeDescription"])
+    joined = read.left_join(named_instances(cloud_billing, provider, unit, instance_pattern), SAID)
     return joined.select(
         line_id=joined._sha256.substr(0, 16) + "-" + joined._row.cast("string"),
         provider=_.provider_read,

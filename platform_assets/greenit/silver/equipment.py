@@ -34,8 +34,10 @@ def equipment(equipment_inventory: ir.Table, country: ir.Table, equipment_status
         copies=ibis._.count().over(ibis.window(group_by=_.equipment_id.strip())),
     ).mutate(kept_retired_date=ibis.ifelse(_.status_known == "retired", _.retired_date_read, ibis.null("date")))
     return read.select(
-        "equipment_id", "model", "manufacturer",
+        "equipment_id",
         item_type=slug(_.item_type),
+        model=_.model,
+        manufacturer=_.manufacturer,
         quantity=_.quantity_read.try_cast("int64"),
         status=_.status_known,
         ownership=ibis.ifelse(trimmed(_.ownership).isnull(), DUE_OWNERSHIP, _.ownership_known),

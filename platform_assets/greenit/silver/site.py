@@ -18,7 +18,7 @@ def site(equipment: ir.Table) -> ir.Table:
     main = ranked.filter(_.place == 0).select("site_id", "country_code")
     return (
         ranked.group_by("site_id")
-        .agg(is_datacentre=_.datacentre_lines.sum() > 0, equipment_lines=_.lines.sum().cast("int64"))
+        .agg(is_datacentre=_.datacentre_lines.sum() > 0, equipment_lines=_.lines.sum().cast("decimal(38, 0)").cast("int64"))
         .join(main, "site_id")
         .select("site_id", "is_datacentre", "country_code", "equipment_lines")
     )

@@ -1,0 +1,61 @@
+"""Ibis expressions of tables: unbound inputs, and the SQL that an expression compiles to, kept per process.
+
+What belongs here: what makes one table's function and compilation run once per process instead of once per customer. Inputs are tables
+without a backend, so a function gives the same expression for every customer (building and compiling `gold/activity` costs 1.6 CPU s).
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import wraps
+from typing import Any
+
+import ibis
+import ibis.expr.operations as ops
+import ibis.expr.types as ir
+
+from resources.storage import TableSpec
+
+IBIS_TYPES = {"varchar": "string", "bigint": "int64", "double": "float64", "timestamp": "timestamp", "date": "date", "boolean": "boolean"}
+KEPT = 256
+
+_sql: dict[tuple[Any, str], str] = {}
+
+
+def unbound(name: str, columns: Iterable[tuple[str, str]]) -> ir.Table:
+    """A table by name with the contract's column types, bound to no session."""
+    return ibis.table({column: IBIS_TYPES.get(kind.lower(), kind) for column, kind in columns}, name=name)
+
+
+def unbound_table(spec: TableSpec) -> ir.Table:
+    return unbound(spec.name, [(c.name, c.type) for c in spec.columns])
+
+
+def remembered(function: Callable[..., ir.Table]) -> Callable[..., ir.Table]:
+    """A pure table function that is called once per process for equal inputs."""
+    made: dict[tuple[Any, ...], ir.Table] = {}
+
+    @wraps(function)
+    def call(*tables: ir.Table, **named: ir.Table) -> ir.Table:
+        key = (*(table.op() for table in tables), *((name, table.op()) for name, table in sorted(named.items())))
+        if key not in made:
+            if len(made) >= KEPT:
+                made.clear()
+            made[key] = function(*tables, **named)
+        return made[key]
+
+    return call
+
+
+def sql_of(expression: ir.Table, dialect: str) -> str:
+    """The SQL of an expression for `duckdb` or `postgres`."""
+    key = (expression.op(), dialect)
+    if key not in _sql:
+        if len(_sql) >= KEPT:
+            _sql.clear()
+        _sql[key] = str(ibis.to_sql(expression, dialect=dialect))
+    return _sql[key]
+
+
+def leaf_names(expression: ir.Table) -> set[str]:
+    """Names of the tables that an expression reads."""
+    return {leaf.name for leaf in expression.op().find((ops.DatabaseTable, ops.UnboundTable))}
