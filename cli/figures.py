@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
+WIDTH = 128  # columns of a terminal that the table needs
 COLUMNS = ("period", "scope", "category", "domain", "criterion", "method", "view", "value", "value_min", "value_max", "unit", "dq_score",
            "coverage_pct", "version")
 
@@ -28,15 +29,18 @@ def kpi_table(customer: str, rows: list[dict[str, Any]]) -> None:
         Console().print(f"{customer}: nothing is published yet; run `strata launch {customer}`")
         return
     newest = rows[-1]["period"]
-    table = Table(title=f"{customer}: {newest:%Y-%m} (version {rows[-1]['version']})", title_justify="left")
-    for name in COLUMNS[1:-1]:
-        table.add_column(name, justify="right" if name.startswith(("value", "dq", "coverage")) else "left")
-    for row in (r for r in rows if r["period"] == newest):
-        table.add_row(*(_cell(row[name]) for name in COLUMNS[1:-1]))
-    Console().print(table)
+    shown = [row for row in rows if row["period"] == newest]
+    table = Table(title=f"{customer}, {newest:%B %Y}", title_justify="left", caption=f"version {shown[-1]['version']}", caption_justify="left")
+    for heading in ("scope", "category", "domain", "criterion", "method", "view"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("value", "from", "to", "unit", "quality", "covered"):
+        table.add_column(heading, no_wrap=True, justify="left" if heading == "unit" else "right")
+    for row in sorted(shown, key=lambda r: (r["criterion"] != "GWP", r["criterion"], r["view"], r["scope"], r["category"], r["domain"])):
+        coverage = "–" if row["coverage_pct"] is None else f"{float(row['coverage_pct']):.1f} %"
+        table.add_row(*(row[name] for name in COLUMNS[1:7]), *(_number(row[name]) for name in ("value", "value_min", "value_max")), row["unit"],
+                      _number(row["dq_score"]), coverage)
+    Console(width=max(WIDTH, Console().width)).print(table)
 
 
-def _cell(value: Any) -> str:
-    if value is None:
-        return "–"
-    return value if isinstance(value, str) else f"{float(value):,.4g}"
+def _number(value: Any) -> str:
+    return "–" if value is None else f"{float(value):,.4g}" if abs(float(value)) < 1000 else f"{float(value):,.0f}"

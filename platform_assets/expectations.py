@@ -4,6 +4,7 @@ What belongs here: what GX needs to run on DuckDB and PostgreSQL, and reading it
 """
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,7 @@ from resources.session import Session
 from resources.storage import TableSpec
 from resources.versions import Version
 
+logging.getLogger("great_expectations").setLevel(logging.CRITICAL)  # what it logs stands in the results
 SAMPLE = 5  # unexpected values shown of a public column
 
 
@@ -75,7 +77,9 @@ def _lake_engine(session: Session) -> SqlAlchemyExecutionEngine:
 
 
 def _warehouse_engine(session: Session) -> SqlAlchemyExecutionEngine:
-    return SqlAlchemyExecutionEngine(engine=sa.create_engine("postgresql+psycopg://", poolclass=StaticPool, creator=lambda: session.warehouse))
+    if session.checker is None:
+        session.checker = SqlAlchemyExecutionEngine(engine=sa.create_engine("postgresql+psycopg://", poolclass=StaticPool, creator=lambda: session.warehouse))
+    return session.checker
 
 
 def _result_format(spec: TableSpec, rule: Rule) -> dict[str, Any]:

@@ -61,6 +61,7 @@ class Session:
         self.written: dict[str, Version] = {}
         self.sources: dict[str, Source] = {}
         self.landed: dict[str, Loaded] = {}
+        self.checker: Any = None  # GX's engine over `warehouse`, kept because a collected one closes the connection
         self._opened: list[str] = []
         self.temp = settings.temp_root / f"{customer.id}-{run.run_id[:8]}"
 

@@ -1,0 +1,147 @@
+"""What the tests of this domain share: bronze rows made by hand, the repository's parameters and vocabularies, months, results as dicts."""
+from datetime import date, timedelta
+from pathlib import Path
+
+import ibis
+import pytest
+
+from platform_assets.contracts import contract
+
+PROJECT = Path(__file__).parents[2]
+DOMAIN = PROJECT / "platform_assets" / "greenit"
+ORIGIN = {"_file": "hand.csv", "_sha256": "ab" * 32}
+LAPTOP = {
+    "equipment_id": "e1", "model": "LATITUDE 5420", "manufacturer": "Dell", "item_type": "Laptop", "quantity": "2", "status": "In use",
+    "ownership": None, "purchase_date": "2024-01-01", "retired_date": None, "exported_at": None, "country": "France", "site": "Paris",
+    "datacentre": None, "org_unit": "IT", "energy_kwh_per_year": None, "unit_price": None, "currency": None, "_format": "strata_1",
+}  # fmt: skip
+HOUR = {
+    "AvailabilityZone": None, "BilledCost": "0.34", "BillingAccountId": "111", "BillingAccountName": None, "BillingCurrency": "USD",
+    "BillingPeriodStart": "2024-09-01T00:00:00Z", "BillingPeriodEnd": "2024-10-01T00:00:00Z", "ChargeCategory": "Usage", "ChargeClass": None,
+    "ChargeDescription": "$0.34 per On Demand Linux c5.2xlarge Instance Hour", "ChargeFrequency": "Usage-Based",
+    "ChargePeriodStart": "2024-09-18T22:00:00Z", "ChargePeriodEnd": "2024-09-18T23:00:00Z", "CommitmentDiscountStatus": None,
+    "ConsumedQuantity": "1", "ConsumedUnit": "Hours", "EffectiveCost": "0.34", "ListCost": "0.34", "ProviderName": "AWS", "RegionId": "us-east-1",
+    "RegionName": "US East (N. Virginia)", "ResourceId": "i-1", "ServiceCategory": "Compute", "ServiceName": "Amazon Elastic Compute Cloud",
+    "SkuId": "SKU", "SubAccountId": "222", "Tags": None, "_format": "focus_1_0",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="session", autouse=True)
+def duck():
+    """The session that memtables and references live in."""
+    backend = ibis.duckdb.connect(threads=2)
+    ibis.set_backend(backend)
+    return backend
+
+
+@pytest.fixture(scope="session")
+def reference(duck):
+    """`reference(name)`: a parameter or vocabulary of the repository, typed by its contract."""
+    made = {}
+
+    def load(name):
+        if name not in made:
+            path = next(PROJECT / kind / f"{name}.odcs.yaml" for kind in ("parameters", "vocabularies") if (PROJECT / kind / f"{name}.csv").exists())
+            types = {column.name: column.type for column in contract(path).columns}
+            csv = str(path).replace(".odcs.yaml", ".csv")
+            duck.raw_sql(f"CREATE TABLE {name} AS SELECT * FROM read_csv('{csv}', header = true, columns = {types!r}, nullstr = '')")
+            made[name] = duck.table(name)
+        return made[name]
+
+    return load
+
+
+def as_table(rows, types):
+    """Dicts as a table with exactly these columns; `types` are contract types."""
+    schema = {name: {"varchar": "string", "bigint": "int64", "double": "float64"}.get(kind, kind.replace(",", ", ")) for name, kind in types.items()}
+    return ibis.memtable([{name: row.get(name) for name in schema} for row in rows], schema=schema)
+
+
+def raw(default, changes):
+    rows = [{**ORIGIN, **default, **change, "_row": place} for place, change in enumerate(changes, 1)]
+    return as_table(rows, {**dict.fromkeys([*default, "_file", "_sha256"], "varchar"), "_row": "bigint"})
+
+
+@pytest.fixture
+def inventory():
+    """`inventory({...}, ...)`: bronze lines, each a laptop but for what it says."""
+    return lambda *changes: raw(LAPTOP, changes)
+
+
+@pytest.fixture
+def billing():
+    """`billing({...}, ...)`: bronze lines, each an hour of c5.2xlarge but for what it says."""
+    return lambda *changes: raw(HOUR, changes)
+
+
+@pytest.fixture
+def table_of():
+    """`table_of(layer, table, {...}, ...)`: rows typed by the table's contract, NULL where nothing is said."""
+    def build(layer, table, *rows):
+        return as_table(rows, {column.name: column.type for column in contract(DOMAIN / layer / f"{table}.odcs.yaml").columns})
+
+    return build
+
+
+@pytest.fixture
+def months():
+    """`months(first, until)`: calendar months of a window; the day `until` is no longer in it."""
+    def build(first, until):
+        rows, start = [], first.replace(day=1)
+        while start < until:
+            following = (start + timedelta(days=32)).replace(day=1)
+            rows.append({"month_start": start, "month_end": min(following, until)})
+            start = following
+        return as_table(rows, {"month_start": "date", "month_end": "date"})
+
+    return build
+
+
+@pytest.fixture
+def year_2024(months):
+    return months(date(2024, 1, 1), date(2025, 1, 1))
+
+
+@pytest.fixture
+def clean(reference):
+    """`clean.equipment(bronze)` and `clean.cloud_usage(bronze)`: silver with the repository's vocabularies."""
+    from platform_assets.greenit.silver.cloud_usage import cloud_usage
+    from platform_assets.greenit.silver.equipment import equipment
+
+    class Clean:
+        def equipment(self, bronze):
+            return equipment(bronze, *map(reference, ("country", "equipment_status", "ownership")))
+
+        def cloud_usage(self, bronze):
+            return cloud_usage(bronze, *map(reference, ("provider", "unit", "instance_pattern")))
+
+    return Clean()
+
+
+@pytest.fixture
+def gold(reference, table_of):
+    """`gold.activity(equipment=…, cloud_usage=…, months=…)` and `gold.impact(activity)` with the repository's parameters (or others by name)."""
+    import inspect
+
+    from platform_assets.greenit.gold.activity import activity
+    from platform_assets.greenit.gold.impact import impact
+
+    def call(asset, given):
+        names = inspect.signature(asset.op.compute_fn.decorated_fn).parameters
+        empty = {name: table_of("silver", name) for name in ("equipment", "cloud_usage") if name in names and name not in given}
+        return asset(**{name: given[name] if name in given else empty[name] if name in empty else reference(name) for name in names})
+
+    class Gold:
+        def activity(self, **given):
+            return call(activity, given)
+
+        def impact(self, made, **given):
+            return call(impact, {"activity": made, **given})
+
+    return Gold()
+
+
+@pytest.fixture
+def rows():
+    """`rows(table, *order)`: the result as dicts."""
+    return lambda table, *order: (table.order_by(*order) if order else table).to_pyarrow().to_pylist()

@@ -1,0 +1,81 @@
+"""Behaviour of conform.py: reading text exactly, or not at all."""
+from datetime import date, datetime
+from decimal import Decimal
+
+import ibis
+import pytest
+
+from platform_assets.conform import decimal_text, rejects, to_date, to_decimal, to_timestamp, trimmed, unreadable
+from resources.formats import Convention
+
+CONVENTIONS = {
+    "point": Convention(timestamp_pattern="%Y-%m-%d %H:%M:%S"),
+    "french": Convention(decimal_mark=",", group_mark=" \u00a0\u202f", date_pattern="%d/%m/%Y"),
+    "german": Convention(decimal_mark=",", group_mark=".", date_pattern="%d.%m.%Y"),
+}
+
+
+def read(reader, format_, text):
+    table = ibis.memtable({"text": [text], "format": [format_]}, schema={"text": "string", "format": "string"})
+    return table.select(value=reader(table.text, table.format, CONVENTIONS)).to_pyarrow().to_pylist()[0]["value"]
+
+
+def number(format_, text, scale=12):
+    table = ibis.memtable({"text": [text], "format": [format_]}, schema={"text": "string", "format": "string"})
+    plain = table.mutate(plain=decimal_text(table.text, table.format, CONVENTIONS)).cache()
+    return plain.select(value=to_decimal(plain.plain, scale)).to_pyarrow().to_pylist()[0]["value"]
+
+
+@pytest.mark.parametrize(("format_", "text", "value"), [
+    ("point", "1.50", "1.5"), ("point", " 7 ", "7"), ("point", "-3.", "-3"), ("point", ".5", "0.5"), ("point", "100", "100"),
+    ("point", "12345678901234567890.123456789012", "12345678901234567890.123456789012"),
+    ("point", "0.10000000000000000000", "0.1"), ("point", "8.0E-7", "0.0000008"), ("point", "1e3", "1000"),
+    ("french", "1 234,5", "1234.5"), ("french", "1\u202f234\u00a0567", "1234567"), ("french", "0,5", "0.5"), ("french", "1234,5", "1234.5"),
+    ("german", "1.234,5", "1234.5"),
+])  # fmt: skip
+def test_a_number_is_read_by_its_format(format_, text, value):
+    assert number(format_, text) == Decimal(value)
+
+
+@pytest.mark.parametrize(("format_", "text"), [
+    ("point", "1,5"), ("point", "1_000"), ("point", "inf"), ("point", "NaN"), ("point", "0x1F"), ("point", "1.2.3"), ("point", "12 €"), ("point", "1 000"),
+    ("french", "1.5"), ("french", "12 34"), ("french", "1 234 5"), ("german", "1.5"), ("unknown format", "1"),
+])  # fmt: skip
+def test_what_breaks_the_convention_is_no_number(format_, text):
+    assert number(format_, text) is None
+
+
+@pytest.mark.parametrize("text", ["0.0000000000001", "1e-20", "1.23E-11", "99999999999999999999999999999999"])
+def test_a_number_that_would_be_rounded_or_overflow_is_no_number(text):
+    assert number("point", text) is None
+
+
+def test_quantities_keep_fifteen_decimals():
+    assert number("point", "0.000068958200001", scale=18) == Decimal("0.000068958200001")
+
+
+@pytest.mark.parametrize(("format_", "text", "value"), [
+    ("point", "2024-02-29", date(2024, 2, 29)), ("french", "29/02/2024", date(2024, 2, 29)),
+    ("point", "2023-02-29", None), ("french", "30/02/2024", None), ("point", "2024-2-9", None), ("point", "29/02/2024", None), ("french", "2024-02-29", None),
+])  # fmt: skip
+def test_a_date_is_read_by_its_format_and_the_calendar(format_, text, value):
+    assert read(to_date, format_, text) == value
+
+
+def test_a_timestamp_with_another_zone_is_not_taken_for_utc():
+    assert read(to_timestamp, "point", "2024-09-18 22:00:00") == datetime(2024, 9, 18, 22)
+    assert read(to_timestamp, "french", "2024-09-18T22:00:00Z") == datetime(2024, 9, 18, 22)
+    assert read(to_timestamp, "french", "2024-09-18T22:00:00+02:00") is None
+
+
+def test_rejects_list_every_broken_rule_with_its_raw_text_and_stay_null_for_good_rows():
+    table = ibis.memtable({"a": ["", "x"], "b": ["?", "y"]})
+    made = table.select(found=rejects((trimmed(table.a).isnull(), "MISSING_VALUE", "a", table.a), (table.b == "?", "VOCABULARY", "b", table.b)))
+    bad, good = made.to_pyarrow().to_pylist()
+    assert bad["found"] == [{"rule": "MISSING_VALUE", "column": "a", "value": ""}, {"rule": "VOCABULARY", "column": "b", "value": "?"}]
+    assert good["found"] is None
+
+
+def test_an_empty_cell_is_missing_and_not_unreadable():
+    table = ibis.memtable({"a": [" ", "x"]})
+    assert table.select(bad=unreadable(table.a, ibis.null("date"))).to_pyarrow().to_pylist() == [{"bad": False}, {"bad": True}]
