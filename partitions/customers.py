@@ -135,16 +135,19 @@ def _read(path: Path) -> Customer:
         raise CustomerError("the file is not UTF-8", fix="save it as UTF-8", **place) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        raise CustomerError(f"the file is not plain YAML: {getattr(error, 'problem', None) or 'unreadable'}", fix="correct the line", **place, line=mark.line + 1 if mark else None) from error
+        problem = f"the file is not plain YAML: {getattr(error, 'problem', None) or 'unreadable'}"
+        raise CustomerError(problem, fix="correct the line", **place, line=mark.line + 1 if mark else None) from error
     if not isinstance(content, dict) or "id" in content:
-        raise CustomerError("the file must hold keys such as name, status, country (and no id: the file name is the id)", fix="see customers/acme.yaml", **place)
+        problem = "the file must hold keys such as name, status, country (and no id: the file name is the id)"
+        raise CustomerError(problem, fix="see customers/acme.yaml", **place)
     try:
         return Customer.model_validate({"id": id, **content})
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
         key = ".".join(str(part) for part in first["loc"])
         more = f" ({error.error_count() - 1} more)" if error.error_count() > 1 else ""
-        raise CustomerError(f"{key}: {_reason(first)}{more}", fix="correct the key; see customers/acme.yaml", **place, line=_line(node, first["loc"])) from error
+        fix = "correct the key; see customers/acme.yaml"
+        raise CustomerError(f"{key}: {_reason(first)}{more}", fix=fix, **place, line=_line(node, first["loc"])) from error
 
 
 def _reason(error: Mapping[str, Any]) -> str:
@@ -176,7 +179,7 @@ class Reconciliation:
     removed: tuple[str, ...] = ()
 
 
-UNFINISHED = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
+UNFINISHED = [dg.DagsterRunStatus[name] for name in ("QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING")]
 
 
 def reconcile(instance: dg.DagsterInstance, customers: Mapping[str, Customer], remove: Iterable[str] = ()) -> Reconciliation:

@@ -105,9 +105,11 @@ def land(
                 return Landing("unchanged", month, max(same), tuple(found))
             number = sequence if sequence is not None else max(known, default=0) + 1
             if number in known:
-                raise DeliveryError(f"sequence {number} of this period holds other files", fix="a correction takes the next sequence: leave --sequence out", **place)
+                fix = "a correction takes the next sequence: leave --sequence out"
+                raise DeliveryError(f"sequence {number} of this period holds other files", fix=fix, **place)
             _refuse_counted_elsewhere(connection, customer.id, source, month, hashes, place)
-            return Landing("new", month, number, _register(connection, Path(landing_root), customer.id, source, month, number, format, staged, owners))
+            landed = _register(connection, Path(landing_root), customer.id, source, month, number, format, staged, owners)
+            return Landing("new", month, number, landed)
 
 
 def effective(connection: psycopg.Connection[Any], customer: str, source: str, mode: Mode) -> list[DeliveredFile]:
@@ -148,7 +150,8 @@ def _format(customer: Customer, source: SourceContract, place: Mapping[str, str]
     if settings is None:
         raise DeliveryError("this customer does not deliver this source", fix=f"add it under `sources` in customers/{customer.id}.yaml", **place)
     if settings.format not in source.formats:
-        raise DeliveryError(f"format {settings.format} is not declared", fix=f"choose one of {', '.join(sorted(source.formats))} in customers/{customer.id}.yaml", **place)
+        fix = f"choose one of {', '.join(sorted(source.formats))} in customers/{customer.id}.yaml"
+        raise DeliveryError(f"format {settings.format} is not declared", fix=fix, **place)
     return source.formats[settings.format]
 
 
@@ -214,7 +217,8 @@ def _check_owners(file: _Staged, format: Format, source: SourceContract, custome
     with duckdb.connect(config={"threads": 2, "memory_limit": "512MB", "autoinstall_known_extensions": False, "autoload_known_extensions": False}) as session:
         session.execute(f"SET allowed_directories = ['{str(file.path.parent).replace(chr(39), chr(39) * 2)}']")
         session.execute("SET enable_external_access = false")
-        load(session, file.path.parent, [_delivered(file, customer.id, source.name, format.name, file.path.parent)], source.formats, source.columns, "candidate")
+        candidate = _delivered(file, customer.id, source.name, format.name, file.path.parent)
+        load(session, file.path.parent, [candidate], source.formats, source.columns, "candidate")
         column = '"' + source.owner_column.replace('"', '""') + '"'
         rows = session.execute(f"SELECT {column}, count(*), min(_row) FROM candidate GROUP BY ALL ORDER BY 3").fetchall()
     accepted = set(customer.sources[source.name].accepted_owners)
@@ -247,16 +251,20 @@ def _sequences(connection: psycopg.Connection[Any], customer: str, source: str, 
     return {number: frozenset(hashes) for number, hashes in rows}
 
 
-def _refuse_counted_elsewhere(connection: psycopg.Connection[Any], customer: str, source: SourceContract, month: date | None, hashes: frozenset[str], place: Mapping[str, str]) -> None:
+def _refuse_counted_elsewhere(
+    connection: psycopg.Connection[Any], customer: str, source: SourceContract, month: date | None, hashes: frozenset[str], place: Mapping[str, str],
+) -> None:
     """A file that counts for another period (or, when appending, at all) would count twice."""
     if source.mode == "snapshot":
         return
     other = "" if source.mode == "append" else "AND period IS DISTINCT FROM %(month)s"
     row = connection.execute(
-        f"SELECT file_name, period FROM platform.delivery WHERE customer_id = %(customer)s AND source = %(source)s AND sha256 = ANY(%(hashes)s) {other} LIMIT 1",
+        "SELECT file_name, period FROM platform.delivery WHERE customer_id = %(customer)s AND source = %(source)s "
+        f"AND sha256 = ANY(%(hashes)s) {other} LIMIT 1",
         {"customer": customer, "source": source.name, "hashes": list(hashes), "month": month}).fetchone()
     if row:
-        raise DeliveryError(f"this file was delivered for {f'period {row[1]:%Y-%m}' if row[1] else 'this source'} already", fix="check the period; a file counts once", **place, file=row[0])
+        where = f"period {row[1]:%Y-%m}" if row[1] else "this source"
+        raise DeliveryError(f"this file was delivered for {where} already", fix="check the period; a file counts once", **place, file=row[0])
 
 
 def _register(
@@ -271,7 +279,8 @@ def _register(
         files = []
         for file, ids in zip(staged, owners, strict=True):
             final = folder / f"{sequence}-{file.facts.sha256[:12]}-{file.name}"
-            placed = replace(file, path=final, readable=file.readable and final.with_name(final.name + ".readable"), rejects=file.rejects and final.with_name(final.name + ".rejects"))
+            readable, rejects = (final.with_name(final.name + ending) for ending in (".readable", ".rejects"))
+            placed = replace(file, path=final, readable=file.readable and readable, rejects=file.rejects and rejects)
             for origin, target in ((file.readable, placed.readable), (file.rejects, placed.rejects), (file.path, placed.path)):
                 if origin and target:
                     _move(origin, target)
@@ -312,7 +321,8 @@ def _files(connection: psycopg.Connection[Any], customer: str, source: str, cond
     """Registered files of a customer's source."""
     with connection.transaction():
         rows = connection.execute(
-            f"SELECT {FILE_COLUMNS} FROM platform.delivery WHERE customer_id = %s AND source = %s AND {condition} ORDER BY period NULLS FIRST, sequence, file_name, sha256",
+            f"SELECT {FILE_COLUMNS} FROM platform.delivery WHERE customer_id = %s AND source = %s AND {condition} "
+            "ORDER BY period NULLS FIRST, sequence, file_name, sha256",
             [customer, source, *values]).fetchall()
     names = [name.strip() for name in FILE_COLUMNS.replace("customer_id", "customer").split(",")]
     return [DeliveredFile(**{**dict(zip(names, row, strict=True)), "header": tuple(row[names.index("header")])}) for row in rows]

@@ -19,7 +19,9 @@ OTHER_DELIMITERS = ",;\t|"
 Refusal = Callable[[str, str, str], DeliveryError]
 
 
-def parse_header(record: bytes | Sequence[str], dialect: Dialect, format: Format, columns: Sequence[str], refuse: Refusal) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def parse_header(
+    record: bytes | Sequence[str], dialect: Dialect, format: Format, columns: Sequence[str], refuse: Refusal,
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The names in file order, and those that the format does not know. Raises by `refuse(rule, problem, fix)`."""
     if isinstance(record, bytes):
         try:
@@ -56,7 +58,8 @@ def _refuse_strangers(names: Sequence[str], declared: set[str], dialect: Dialect
         for other in OTHER_DELIMITERS:
             parts = {part.strip('"') for part in names[0].split(other)}
             if other != dialect.delimiter.decode() and parts & declared:
-                raise refuse("DIALECT", f"the header is delimited by {other!r}, the format declares {dialect.delimiter.decode()!r}", "choose the format that fits in the customer's file")
+                problem = f"the header is delimited by {other!r}, the format declares {dialect.delimiter.decode()!r}"
+                raise refuse("DIALECT", problem, "choose the format that fits in the customer's file")
     raise refuse("HEADER", "the first line has none of the declared column names", f"deliver a header line; for example {_listed(sorted(declared))}")
 
 

@@ -27,10 +27,14 @@ from resources.headers import parse_header
 from resources.records import Dialect, Window, first_record, windows
 
 REJECTS = pa.schema([(name, pa.int64() if name == "_row" else pa.string()) for name in ("rule", "column_name", "value", "raw", "_file", "_row", "_sha256")])
-BOMS = ((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+BOMS = (  # those of UTF-32 begin like those of UTF-16
+    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+)
 PLAIN_CONTROLS = b"\t\n\r\f\x1b"
 SAMPLE_BYTES = 4096
 WHOLE_FILE_BYTES = 1 << 20
+HOPELESS_FAULTS = 1000
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class Source:
             raise DeliveryError("this is not a regular file", fix="name a file", **self.place)
         self.raw: BinaryIO = os.fdopen(descriptor, "rb", buffering=0)
         self.hash, self.bytes, self.repairs = hashlib.sha256(), 0, list[str]()
-        self._head = self._pull(SAMPLE_BYTES)
+        self.head = self._pull(SAMPLE_BYTES)
         self._decoder: codecs.IncrementalDecoder | None = None
         if format.type == "csv":
             self._set_encoding(format)
@@ -93,16 +97,16 @@ class Source:
         return chunk
 
     def _set_encoding(self, format: Format) -> None:
-        mark, found = next(((mark, name) for mark, name in BOMS if self._head.startswith(mark)), (b"", format.encoding))
-        if not self._head.removeprefix(mark).strip():
+        mark, found = next(((mark, name) for mark, name in BOMS if self.head.startswith(mark)), (b"", format.encoding))
+        if not self.head.removeprefix(mark).strip():
             raise self.refuse("EMPTY", "the file has no content", "deliver a file with a header line")
         if found == "utf-32":
             raise self.refuse("ENCODING", "the file is UTF-32", f"export it as {format.encoding}")
-        judge_content(self._head[len(mark) :], found, self)
+        judge_content(self.head[len(mark) :], found, self)
         if mark or found != "utf-8":
             self.repairs.append("ENCODING")
         if found == "utf-8":
-            self._head = self._head[len(mark) :]
+            self.head = self.head[len(mark) :]
         else:
             self._decoder = codecs.getincrementaldecoder(found)("strict")
 
@@ -112,7 +116,7 @@ class Source:
     def read(self, size: int, /) -> bytes:
         """Up to about `size` bytes of UTF-8; empty at the end. Raises DeliveryError where a declared encoding does not hold."""
         while True:
-            chunk, self._head = self._head or self._pull(size), b""
+            chunk, self.head = self.head or self._pull(size), b""
             if self._decoder is None:
                 return chunk
             try:
@@ -141,14 +145,16 @@ def judge_content(head: bytes, encoding: str, source: Source) -> None:
         raise source.refuse("NOT_CSV", "the file is binary, not CSV", "export the table as CSV")
     start = head.lstrip()[:1]
     if start in (b"<", b"{", b"["):
-        raise source.refuse("NOT_CSV", f"the file is {'HTML or XML' if start == b'<' else 'JSON'}, not CSV", "look at what the export returned: often a login page or an error message")
+        kind = "HTML or XML" if start == b"<" else "JSON"
+        raise source.refuse("NOT_CSV", f"the file is {kind}, not CSV", "look at what the export returned: often a login page or an error message")
 
 
 def inspect(path: Path, format: Format, columns: Sequence[str], **place: Any) -> FileFacts:
     """Judge one file in one pass. `columns` are the contract's; `place` (customer, table) goes into errors.
 
     Raises DeliveryError (with the reason as `rule`) if the file as a whole cannot be accepted. Broken records do not raise: they are
-    counted in `faults`. Measured: 350 MB/s on one core for billing CSV, hash included.
+    counted in `faults`; a file that is mostly broken is refused, for it is not of this format. Measured on one core for billing CSV,
+    hash included: 340 MB/s clean, 165 MB/s with 1 % broken records.
     """
     with Source(path, format, **place) as source:
         if format.type == "parquet":
@@ -192,6 +198,9 @@ def _count(source: Source, opening: _Opening) -> _Count:
         count.returns += window.returns
         count.unterminated |= window.unterminated
         count.faults.update(window.faults.values())
+        if (broken := count.faults.total()) > HOPELESS_FAULTS and broken * 2 > count.records:
+            rule = count.faults.most_common(1)[0][0]
+            raise source.refuse(rule, "more than half of the records are broken", "choose the format that fits in the customer's file, or repair the export")
     return count
 
 
@@ -217,9 +226,9 @@ def _open_records(source: Source, format: Format, columns: Sequence[str]) -> _Op
 
 def _inspect_parquet(path: Path, source: Source, format: Format, columns: Sequence[str]) -> FileFacts:
     """Rows and columns by the file's own metadata, read by pyarrow (never by DuckDB)."""
-    if not source._head:
+    if not source.head:
         raise source.refuse("EMPTY", "the file has no content", "deliver a Parquet file")
-    if not source._head.startswith(b"PAR1"):
+    if not source.head.startswith(b"PAR1"):
         raise source.refuse("NOT_PARQUET", "the file is not Parquet", "export as Parquet, or let the customer's file name a CSV format")
     source.drain()
     try:

@@ -57,11 +57,14 @@ EC2, EC2_WORDS = "Amazon Elastic Compute Cloud", "${price} per On Demand Linux {
 AZURE_WORDS = "Virtual Machines - {type} - {region}, 1 Hour"
 AWS = Provider("AWS", "Amazon Web Services, Inc.", (
     *(_machine(EC2, type, "Hours", price, EC2_WORDS) for type, price in (
-        ("m5.xlarge", "0.192"), ("m5.large", "0.096"), ("c5.2xlarge", "0.34"), ("r5.large", "0.126"), ("t3.medium", "0.0416"), ("m6g.large", "0.077"), ("g4dn.xlarge", "0.526"))),
+        ("m5.xlarge", "0.192"), ("m5.large", "0.096"), ("c5.2xlarge", "0.34"), ("r5.large", "0.126"), ("t3.medium", "0.0416"),
+        ("m6g.large", "0.077"), ("g4dn.xlarge", "0.526"))),
     Item("Amazon Simple Storage Service", "Storage", "Bucket", "Standard", "GB-Mo", "0.023", 41, "${price} per GB - first 50 TB / month of storage used"),
-    Item("Amazon Elastic Block Store", "Storage", "Volume", "gp3", "GB-Mo", "0.08", 12, "${price} per GB-month of General Purpose (gp3) provisioned storage - {region}"),
+    Item("Amazon Elastic Block Store", "Storage", "Volume", "gp3", "GB-Mo", "0.08", 12,
+         "${price} per GB-month of General Purpose (gp3) provisioned storage - {region}"),
     Item("AWS Lambda", "Compute", "Function", "arm64", "GB-Seconds", "0.0000133334", 52000, "AWS Lambda - Total Compute - {region}"),
-    Item("Amazon Relational Database Service", "Databases", "Database", "db.r5.large", "Hours", "0.25", 24, "${price} per RDS db.r5.large Single-AZ instance hour (or partial hour) running PostgreSQL"),
+    Item("Amazon Relational Database Service", "Databases", "Database", "db.r5.large", "Hours", "0.25", 24,
+         "${price} per RDS db.r5.large Single-AZ instance hour (or partial hour) running PostgreSQL"),
     Item("AWS Data Transfer", "Networking", "Transfer", "out", "GB", "0.09", 7, "${price} per GB - first 10 TB / month data transfer out of {region}"),
 ))
 AZURE = Provider("Microsoft", "Microsoft", (
@@ -115,19 +118,22 @@ def _line(account: Account, item: Item, region: str, month: date, start: datetim
         "ChargePeriodStart": f"{start:%Y-%m-%dT%H:%M:%SZ}", "ChargePeriodEnd": f"{start + timedelta(days=1):%Y-%m-%dT%H:%M:%SZ}",
         "ConsumedUnit": item.unit, "PricingUnit": item.unit, "PricingCategory": "Standard", "InvoiceIssuerName": account.provider.issuer,
         "ProviderName": account.provider.name, "PublisherName": account.provider.issuer, "RegionId": region, "RegionName": REGIONS[region],
-        "ResourceId": f"{region}/{item.kind.lower().replace(' ', '-')}/{seed % 37:04x}", "ResourceName": f"{item.type}-{seed % 37:02d}", "ResourceType": item.kind,
+        "ResourceId": f"{region}/{item.kind.lower().replace(' ', '-')}/{seed % 37:04x}", "ResourceName": f"{item.type}-{seed % 37:02d}",
+        "ResourceType": item.kind,
         "ServiceCategory": item.category, "ServiceName": item.service, "SkuId": sku, "SkuPriceId": f"{sku}.OD",
         "SubAccountId": account.sub_account[0] if seed % 3 == 0 else account.id, "SubAccountName": account.sub_account[1] if seed % 3 == 0 else account.name,
         "Tags": json.dumps(tags) if tags else None,
     }
     costs = {name: cost for name in ("BilledCost", "ContractedCost", "EffectiveCost", "ListCost")}
-    amounts = {"ConsumedQuantity": f"{quantity:f}", "PricingQuantity": f"{quantity:f}", "ListUnitPrice": item.unit_price, "ContractedUnitPrice": item.unit_price}
+    quantities = dict.fromkeys(("ConsumedQuantity", "PricingQuantity"), f"{quantity:f}")
+    amounts = {**quantities, **dict.fromkeys(("ListUnitPrice", "ContractedUnitPrice"), item.unit_price)}
     return {name: {**named, **costs, **amounts}.get(name) for name in FOCUS}
 
 
 def _adjusted(line: dict[str, str | None], category: str, words: str, sign: int) -> dict[str, str | None]:
     """A credit or tax line: a tenth of the cost, nothing consumed."""
     cost = f"{Decimal(line['BilledCost'] or 0) * sign / 10:f}"
-    nothing = dict.fromkeys(("ConsumedQuantity", "ConsumedUnit", "PricingQuantity", "PricingUnit", "ListUnitPrice", "ContractedUnitPrice", "ResourceId", "ResourceName", "ResourceType"))
+    nothing = dict.fromkeys(("ConsumedQuantity", "ConsumedUnit", "PricingQuantity", "PricingUnit", "ListUnitPrice", "ContractedUnitPrice",
+                             "ResourceId", "ResourceName", "ResourceType"))
     costs = dict.fromkeys(("BilledCost", "ContractedCost", "EffectiveCost", "ListCost"), cost)
     return {**line, **nothing, **costs, "ChargeCategory": category, "ChargeDescription": words, "ChargeFrequency": "One-Time"}

@@ -11,7 +11,7 @@ import csv
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -78,7 +78,9 @@ def inventory(customer: str, count: int, places: Sequence[Place], exported: date
     return [row for row in rows if date.fromisoformat(row["purchase_date"]) <= exported]
 
 
-def csv_text(columns: Sequence[str], rows: Sequence[dict[str, str]], delimiter: str = ",", line_end: str = "\n", names: Sequence[str] | None = None) -> str:
+def csv_text(
+    columns: Sequence[str], rows: Sequence[Mapping[str, str | None]], delimiter: str = ",", line_end: str = "\n", names: Sequence[str] | None = None,
+) -> str:
     """RFC 4180 text with a header; None and "" are the empty field."""
     out = io.StringIO()
     writer = csv.writer(out, delimiter=delimiter, lineterminator=line_end)
@@ -126,10 +128,11 @@ def acme(folder: Path) -> Iterator[Delivery]:
     rows[40]["country"] = "Atlantis"  # no such country
     rows[77]["quantity"] = "twelve"  # no number
     rows[120] = {**rows[119], "status": "in stock"}  # a key used twice, with another status
-    text = csv_text(INVENTORY, rows).splitlines(keepends=True)
-    text[60] = text[60].rstrip("\n").rsplit(",", 3)[0] + "\n"  # ragged: three fields short
-    text[200] = text[200].replace(",in use,", ',in "use,', 1).replace(",in stock,", ',in "stock,', 1).replace(",retired,", ',re"tired,', 1)  # a stray quote
-    yield _written(folder, "acme", "equipment_inventory", "inventory_2024-09.csv", "".join(text), "2024-09")
+    shown = csv_text(INVENTORY, rows).splitlines(keepends=True)
+    shown[60] = shown[60].rstrip("\n").rsplit(",", 3)[0] + "\n"  # ragged: three fields short
+    for word, broken in ((",in use,", ',in "use,'), (",in stock,", ',in "stock,'), (",retired,", ',re"tired,')):
+        shown[200] = shown[200].replace(word, broken, 1)  # a stray quote
+    yield _written(folder, "acme", "equipment_inventory", "inventory_2024-09.csv", "".join(shown), "2024-09")
     account = Account("210000000017", "Acme Tools", "EUR", AWS, ("eu-west-3", "eu-central-1"), ("210000000025", "Acme Lab"))
     for month in MONTHS:
         billed = list(lines(account, month, 520))
@@ -159,7 +162,8 @@ def globex(folder: Path) -> Iterator[Delivery]:
         name = f"parc_informatique_{month:%Y-%m}.csv"
         yield _written(folder, "globex", "equipment_inventory", name, csv_text(INVENTORY, rows, ";", "\r\n", FRENCH), f"{month:%Y-%m}")
     aws = Account("330000000033", "Globex", "CHF", AWS, ("eu-central-2", "eu-west-1"), ("330000000041", "Globex Data"))
-    azure = Account("EA-7700441", "Globex Enterprise Agreement", "EUR", AZURE, ("switzerlandnorth", "francecentral"), ("9c1d7f60-0000-4000-8000-00000000a001", "Globex Apps"))
+    subscription = ("9c1d7f60-0000-4000-8000-00000000a001", "Globex Apps")
+    azure = Account("EA-7700441", "Globex Enterprise Agreement", "EUR", AZURE, ("switzerlandnorth", "francecentral"), subscription)
     for month in MONTHS:
         files = []
         for label, account, count in (("aws", aws, 290), ("azure", azure, 250)):

@@ -3,6 +3,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import ibis
+import pyarrow as pa
 import pytest
 
 from platform_assets.contracts import contract
@@ -51,10 +52,13 @@ def reference(duck):
     return load
 
 
+ARROW = {"varchar": pa.string(), "bigint": pa.int64(), "double": pa.float64(), "date": pa.date32(), "timestamp": pa.timestamp("us"), "boolean": pa.bool_(),
+         "decimal(38,12)": pa.decimal128(38, 12), "decimal(38,18)": pa.decimal128(38, 18)}  # fmt: skip
+
+
 def as_table(rows, types):
-    """Dicts as a table with exactly these columns; `types` are contract types."""
-    schema = {name: {"varchar": "string", "bigint": "int64", "double": "float64"}.get(kind, kind.replace(",", ", ")) for name, kind in types.items()}
-    return ibis.memtable([{name: row.get(name) for name in schema} for row in rows], schema=schema)
+    """Dicts as a table with exactly these columns; `types` are contract types, NULL where a row says nothing."""
+    return ibis.memtable(pa.Table.from_pylist(rows, schema=pa.schema([(name, ARROW[kind]) for name, kind in types.items()])))
 
 
 def raw(default, changes):

@@ -22,7 +22,7 @@ def read(reader, format_, text):
 
 def number(format_, text, scale=12):
     table = ibis.memtable({"text": [text], "format": [format_]}, schema={"text": "string", "format": "string"})
-    plain = table.mutate(plain=decimal_text(table.text, table.format, CONVENTIONS)).cache()
+    plain = table.mutate(plain=decimal_text(table.text, table.format, CONVENTIONS))
     return plain.select(value=to_decimal(plain.plain, scale)).to_pyarrow().to_pylist()[0]["value"]
 
 

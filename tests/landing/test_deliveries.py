@@ -4,6 +4,7 @@ from __future__ import annotations
 import os
 import random
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
@@ -11,13 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 
 import resources.deliveries
-from landing.conftest import customer_of, source_of
-from landing.readers import locked_session
 from partitions.customers import load_customers
 from partitions.errors import AccountingError, DeliveryError
 from resources.deliveries import effective, land, newest_period_end, safe_name
+from resources.formats import Format
 from resources.landing import account, counted, landing_name, load
 from samples.generate import generate
+
+from .conftest import customer_of, source_of
+from .readers import COLUMNS, delivered, locked_session
 
 INVENTORY, BILLING = source_of("equipment_inventory"), source_of("cloud_billing")
 REQUIRED = list(BILLING.formats["focus_1_0"].required)
@@ -72,8 +75,8 @@ def test_a_delivery_is_durable_and_read_only(registry, tmp_path):
 @pytest.mark.parametrize("seed", range(6))
 def test_the_order_of_arrival_does_not_matter(registry, tmp_path, seed):
     root, customer = tmp_path / "landing", customer_of()
-    deliveries = [(period, sequence, str(number)) for number, (period, sequence) in enumerate([("2024-06", 1), ("2024-06", 2), ("2024-07", 1), ("2024-08", 1), ("2024-08", 2), ("2024-08", 3)])]
-    order = deliveries * 2
+    periods = [("2024-06", 1), ("2024-06", 2), ("2024-07", 1), ("2024-08", 1), ("2024-08", 2), ("2024-08", 3)]
+    order = [(period, sequence, str(number)) for number, (period, sequence) in enumerate(periods)] * 2
     random.Random(seed).shuffle(order)
     for period, sequence, cost in order:
         land(registry, root, customer, BILLING, [billing_file(tmp_path, f"{period}-{sequence}.csv", "100", cost=cost)], period, sequence)
@@ -103,8 +106,10 @@ def test_a_file_with_a_foreign_or_missing_owner_is_refused_whole(registry, tmp_p
     assert (all_files(tmp_path / "landing"), registered(registry)) == ([], 0)
 
 
-@pytest.mark.parametrize("options", [{"period": "2024-13"}, {"period": "2024-9"}, {"period": "../.."}, {"period": date(2024, 9, 2)}, {"period": None}, {"period": "2024-09", "sequence": 0},
-                                     {"period": "2024-09", "files": []}])
+@pytest.mark.parametrize("options", [
+    {"period": "2024-13"}, {"period": "2024-9"}, {"period": "../.."}, {"period": date(2024, 9, 2)}, {"period": None},
+    {"period": "2024-09", "sequence": 0}, {"period": "2024-09", "files": []},
+])
 def test_a_wrong_call_is_refused_and_leaves_nothing(registry, tmp_path, options):
     given = {"files": [billing_file(tmp_path, "a.csv", "100")], **options}
     with pytest.raises(DeliveryError) as caught:
@@ -160,7 +165,10 @@ def test_what_another_customer_landed_stays_out_of_sight(registry, tmp_path):
     assert land(registry, root, customer_of("globex"), INVENTORY, [inventory_file(tmp_path, "canary.csv", "1")]).result == "new"
 
 
-@pytest.mark.parametrize(("name", "safe"), [("inventory 2024.csv", "inventory_2024.csv"), ("../../etc/passwd", "etc_passwd"), ("Été;rm -rf.csv", "Ete_rm_-rf.csv"), (".hidden", "hidden"), ("日本", "file"), ("a" * 300 + ".csv", "a" * 76 + ".csv"), ("x\n[ok].csv", "x_ok_.csv")])
+@pytest.mark.parametrize(("name", "safe"), [
+    ("inventory 2024.csv", "inventory_2024.csv"), ("../../etc/passwd", "etc_passwd"), ("Été;rm -rf.csv", "Ete_rm_-rf.csv"), (".hidden", "hidden"),
+    ("日本", "file"), ("a" * 300 + ".csv", "a" * 76 + ".csv"), ("x\n[ok].csv", "x_ok_.csv"),
+])
 def test_a_file_name_is_made_harmless(name, safe):
     assert safe_name(name) == safe
 
@@ -170,8 +178,11 @@ def test_the_samples_land_and_load_with_their_bad_rows_apart(registry, tmp_path)
     for delivery in generate(tmp_path / "samples"):
         files = [tmp_path / "samples" / name for name in delivery.files]
         assert land(registry, root, customers[delivery.customer], sources[delivery.source], files, delivery.period, delivery.sequence).result == "new"
-    expected = {("acme", "equipment_inventory"): (308, {"FIELD_COUNT": 1, "QUOTE": 1}), ("acme", "cloud_billing"): (2080, {}), ("globex", "equipment_inventory"): (303, {}),
-                ("globex", "cloud_billing"): (2160, {}), ("initech", "equipment_inventory"): (303, {}), ("initech", "cloud_billing"): (0, {})}
+    expected = {
+        ("acme", "equipment_inventory"): (308, {"FIELD_COUNT": 1, "QUOTE": 1}), ("acme", "cloud_billing"): (2080, {}),
+        ("globex", "equipment_inventory"): (303, {}), ("globex", "cloud_billing"): (2160, {}),
+        ("initech", "equipment_inventory"): (303, {}), ("initech", "cloud_billing"): (0, {}),
+    }
     for (id, name), (rows, rules) in expected.items():
         with locked_session(root / id) as session:
             loaded = load(session, root, effective(registry, id, name, sources[name].mode), sources[name].formats, sources[name].columns, landing_name(name))
@@ -183,28 +194,28 @@ def test_the_samples_land_and_load_with_their_bad_rows_apart(registry, tmp_path)
 
 def test_parquet_becomes_text_without_loss(registry, tmp_path):
     root, folder = tmp_path / "landing", tmp_path / "samples"
-    delivery = next(delivery for delivery in generate(folder) if delivery.customer == "globex" and delivery.source == "cloud_billing")
-    land(registry, root, load_customers(Path(__file__).parents[2] / "customers")["globex"], BILLING, [folder / name for name in delivery.files], delivery.period)
+    delivery = next(delivery for delivery in generate(folder) if (delivery.customer, delivery.source) == ("globex", "cloud_billing"))
+    globex = load_customers(Path(__file__).parents[2] / "customers")["globex"]
+    land(registry, root, globex, BILLING, [folder / name for name in delivery.files], delivery.period)
     with locked_session(root / "globex") as session:
         load(session, root, effective(registry, "globex", "cloud_billing", "period"), BILLING.formats, BILLING.columns, "landing_b")
         rows = session.execute("SELECT _row, BilledCost, ChargePeriodStart FROM landing_b WHERE _file LIKE '%aws%' ORDER BY _row").fetchall()
     table = pq.read_table(folder / delivery.files[0]).to_pylist()
-    assert rows == [(number, str(row["BilledCost"]) if row["BilledCost"] else rows[number - 1][1], f"{row['ChargePeriodStart']:%Y-%m-%dT%H:%M:%SZ}") for number, row in enumerate(table, 1)]
+    assert [(row[0], row[2]) for row in rows] == [(number, f"{row['ChargePeriodStart']:%Y-%m-%dT%H:%M:%SZ}") for number, row in enumerate(table, 1)]
+    assert [Decimal(row[1]) for row in rows] == [row["BilledCost"] for row in table]
 
 
 def test_timestamps_nested_values_and_odd_types_keep_their_meaning(tmp_path):
     path = tmp_path / "t.parquet"
-    duckdb.sql(f"""COPY (SELECT TIMESTAMP '2024-09-01 12:30:00.000120' AS id, {{'a': 1, 'b': [1, 2]}} AS name, 12345678901234567890123456789012345678::HUGEINT::DECIMAL(38,0) AS note
+    duckdb.sql(f"""COPY (SELECT TIMESTAMP '2024-09-01 12:30:00.000120' AS id, {{'a': 1, 'b': [1, 2]}} AS name,
+        1234567890123456789012345678.0000000001::DECIMAL(38, 10) AS note
         UNION ALL SELECT TIMESTAMP '1969-12-31 23:59:59.5', NULL, -0.5) TO '{path}'""")
-    from landing.readers import COLUMNS, delivered
-    from resources.formats import Format
-
     format = Format(name="p", type="parquet")
     with locked_session(tmp_path) as session:
         load(session, tmp_path, [delivered(path, format, COLUMNS)], {"p": format}, COLUMNS, "landing_t")
         rows = session.execute("SELECT * EXCLUDE (_file, _sha256, _format) FROM landing_t ORDER BY _row").fetchall()
-    assert rows[0][:2] == ("2024-09-01T12:30:00.00012Z", '{"a":1,"b":[1,2]}')
-    assert rows[1][:2] == ("1969-12-31T23:59:59.5Z", None)
+    assert rows[0][:3] == ("2024-09-01T12:30:00.00012Z", '{"a":1,"b":[1,2]}', "1234567890123456789012345678.0000000001")
+    assert rows[1][:3] == ("1969-12-31T23:59:59.5Z", None, "-0.5000000000")
 
 
 def test_a_file_changed_after_landing_is_an_accounting_error(registry, tmp_path):

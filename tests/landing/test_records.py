@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import resources.records
-from landing.readers import PLAIN, read_text
 from resources.formats import Format
 from resources.records import Dialect, windows
+
+from .readers import PLAIN, read_text
 
 HEAD = "id,name,note\n"
 

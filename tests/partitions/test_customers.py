@@ -23,7 +23,8 @@ sources:
   equipment_inventory:
     format: strata_1
 """
-HOSTILE = ["../x", "A b", "a" * 64, "a" * 32, "аcme", "acme\n", "acme\x00", "", "a", "1acme", "acme.yaml", "/etc/passwd", "acmé", "ac-me", "a,b", "a...b", "ａcme", "acme/../globex"]
+HOSTILE = ["../x", "A b", "a" * 64, "a" * 32,
+           "аcme", "acme\n", "acme\x00", "", "a", "1acme", "acme.yaml", "/etc/passwd", "acmé", "ac-me", "a,b", "a...b", "ａcme", "acme/../globex"]
 
 
 def written(folder: Path, text: str = GOOD, name: str = "hooli.yaml") -> Path:

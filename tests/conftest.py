@@ -1,0 +1,23 @@
+"""One installation for the whole test session."""
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.installation import Installation, make_installation, stop
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def installation() -> Iterator[Installation]:
+    """A home of its own with a running PostgreSQL; customers are declared by the tests."""
+    home = Path(tempfile.mkdtemp(prefix="strata-test-"))
+    made = make_installation(home / "home", home / "customers")
+    yield made
+    stop(made)
+    shutil.rmtree(home, ignore_errors=True)
