@@ -1,39 +1,58 @@
 """Launching customers' runs as Dagster's UI does, and serving that UI.
 
-What belongs here: the few calls into Dagster that its public API does not offer (pinned in tests/characterization). What does not: what a run does.
+What belongs here: the few calls into Dagster that its public API does not offer (pinned in tests/characterization/test_dagster_launch.py).
+What does not: what a run does.
 """
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 import click
 import dagster as dg
 
-from partitions.errors import ContractError
-from resources.orchestrator import instance, prepare
+from partitions.errors import BusyError, ContractError
+from resources.orchestrator import instance
 from resources.postgres import Postgres
 from resources.sessions import AS_OF_TAG
 from resources.settings import PROJECT
 
 JOB = "greenit_customer"
 LOCATION = "greenit"
+MODULE = "platform_assets.greenit.definitions"
+PARTITION_TAG = "dagster/partition"
 QUEUE_DAEMON = "QUEUED_RUN_COORDINATOR"
 HEARTBEAT_SECONDS = 90
+POLL_SECONDS = 0.5
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # the lines below say it for people
 FINISHED = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
 
 
-def launch_all(postgres: Postgres, customers: list[str], selection: str | None, as_of: date | None) -> dict[str, bool]:
+@dataclass(frozen=True)
+class Launch:
+    """What to run for each customer: the job, or the part of it that was selected."""
+
+    job: dg.JobDefinition
+    assets: frozenset[dg.AssetKey] | None
+    checks: frozenset[dg.AssetCheckKey] | None
+    tags: dict[str, str]
+
+
+def launch_all(postgres: Postgres, customers: list[str], selection: str | None, as_of: date | None, checks_only: bool = False) -> dict[str, bool]:
     """Run every customer, one after the other in process or side by side in the queue; returns customer -> succeeded."""
     dagster_instance = instance(postgres)
-    tags = {AS_OF_TAG: as_of.isoformat()} if as_of else {}
+    launch = launch_of(selection, as_of, checks_only)
     run = _queued if _daemon_lives(dagster_instance) else _in_process
     started = time.monotonic()
-    outcomes = run(dagster_instance, customers, selection, tags)
+    outcomes = run(dagster_instance, launch, customers)
     done = sum(outcomes.values())
     click.secho(f"{done} of {len(outcomes)} customers succeeded in {time.monotonic() - started:.1f} s", fg="green" if done == len(outcomes) else "red")
     return outcomes
@@ -44,103 +63,127 @@ def _daemon_lives(dagster_instance: dg.DagsterInstance) -> bool:
     return heartbeat is not None and time.time() - heartbeat.timestamp < HEARTBEAT_SECONDS
 
 
-def selected_keys(selection: str | None) -> list[dg.AssetKey] | None:
-    """The assets that Dagster's selection text names; None means the whole job."""
-    if selection is None:
-        return None
+def launch_of(selection: str | None = None, as_of: date | None = None, checks_only: bool = False) -> Launch:
+    """The job, or what Dagster's selection text names of it; a selected table brings its checks along. Raises ContractError for no selection."""
     from platform_assets.greenit.definitions import defs
 
-    graph = defs.resolve_asset_graph()
+    job = defs.resolve_job_def(JOB)
+    tags = {**job.run_tags, **({AS_OF_TAG: as_of.isoformat()} if as_of else {})}
+    if selection is None and not checks_only:
+        return Launch(job, None, None, tags)
+    graph = job.asset_layer.asset_graph
+    chosen = _selected(selection, graph) if selection else set(graph.executable_asset_keys)
+    if not checks_only:
+        return Launch(job.get_subset(asset_selection=chosen), frozenset(chosen), None, tags)
+    checks = frozenset(key for key in graph.asset_check_keys if key.asset_key in chosen)
+    if not checks:
+        raise ContractError("the selected tables have no checks", fix="select a table of a layer")
+    return Launch(job.get_subset(asset_check_selection=checks), frozenset(), checks, tags)
+
+
+def _selected(selection: str, graph: Any) -> set[dg.AssetKey]:
     try:
-        keys = dg.AssetSelection.from_string(selection).resolve(graph)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.BetaWarning)
+            found = dg.AssetSelection.from_string(selection).resolve(graph)
     except Exception as error:  # noqa: BLE001  Dagster's parser raises several kinds; all mean the same to the user
         raise ContractError(f"this is no asset selection: {error}", fix="see Dagster's asset selection syntax") from error
-    keys = {key for key in keys if key in graph.executable_asset_keys}
-    if not keys:
+    chosen = {key for key in found if key in graph.executable_asset_keys}
+    if not chosen:
         raise ContractError("the selection names no table", fix="try 'group:silver' or 'key:\"greenit/gold/activity\"'")
-    return sorted(keys)
+    return chosen
 
 
-def _in_process(dagster_instance: dg.DagsterInstance, customers: list[str], selection: str | None, tags: dict[str, str]) -> dict[str, bool]:
-    from dagster._core.definitions.job_base import InMemoryJob
-    from dagster._core.execution.api import execute_run_iterator
+def create_run(dagster_instance: dg.DagsterInstance, launch: Launch, customer: str, run_config: dict[str, Any], **more: Any) -> dg.DagsterRun:
+    """A run of one customer, not started. (`create_run_for_job` would do, but it knows no selection of checks.)"""
+    from dagster._core.execution.api import create_execution_plan
+    from dagster._core.snap import snapshot_from_execution_plan
 
-    from platform_assets.greenit.definitions import defs
-
-    keys = selected_keys(selection)
-    job = defs.resolve_job_def(JOB)
-    if keys is not None:
-        job = job.get_subset(asset_selection=set(keys))
-    outcomes = {}
-    for customer in customers:
-        run = dagster_instance.create_run_for_job(job, tags={**job.tags, **tags, "dagster/partition": customer}, run_config=QUIET,
-                                                  asset_selection=frozenset(keys) if keys else None)
-        _tell(customer, f"run {run.run_id[:8]} starts here: no daemon is running")
-        for line in _lines(execute_run_iterator(InMemoryJob(job), run, dagster_instance)):
-            _tell(customer, line)
-        outcomes[customer] = dagster_instance.get_run_by_id(run.run_id).status == dg.DagsterRunStatus.SUCCESS
-    return outcomes
-
-
-def _queued(dagster_instance: dg.DagsterInstance, customers: list[str], selection: str | None, tags: dict[str, str]) -> dict[str, bool]:
-    from dagster._core.remote_representation.code_location import CodeLocation
-    from dagster._core.remote_representation.external import RemoteJob
-    from dagster._core.remote_origin import GrpcServerCodeLocationOrigin  # noqa: F401
-    from dagster._core.workspace.context import WorkspaceProcessContext
-    from dagster._core.workspace.load_target import WorkspaceFileTarget
-
-    keys = selected_keys(selection)
-    runs: dict[str, str] = {}
-    with WorkspaceProcessContext(dagster_instance, WorkspaceFileTarget(paths=[str(PROJECT / "workspace.yaml")])) as process:
-        workspace = process.create_request_context()
-        location: CodeLocation = workspace.get_code_location(LOCATION)
-        for customer in customers:
-            job: RemoteJob = _remote_job(location, keys)
-            run = _create(dagster_instance, location, job, {**tags, "dagster/partition": customer}, keys)
-            dagster_instance.submit_run(run.run_id, workspace)
-            runs[customer] = run.run_id
-            _tell(customer, f"run {run.run_id[:8]} is queued")
-        return _follow(dagster_instance, runs)
-
-
-def _remote_job(location, keys):
-    from dagster._core.definitions.selector import JobSubsetSelector
-
-    repository = next(iter(location.get_repositories().values()))
-    return location.get_job(JobSubsetSelector(location_name=location.name, repository_name=repository.name, job_name=JOB, op_selection=None,
-                                              asset_selection=set(keys) if keys else None))
-
-
-def _create(dagster_instance, location, job, tags, keys) -> dg.DagsterRun:
-    plan = location.get_execution_plan(job, {}, step_keys_to_execute=None, known_state=None, instance=dagster_instance).execution_plan_snapshot
-    repository = next(iter(location.get_repositories().values()))
+    plan = create_execution_plan(launch.job, run_config=run_config, tags=launch.tags)
     return dagster_instance.create_run(
-        job_name=JOB, run_id=None, run_config={}, resolved_op_selection=job.resolved_op_selection, step_keys_to_execute=plan.step_keys_to_execute,
-        op_selection=None, status=None, root_run_id=None, parent_run_id=None, tags={**job.tags, **tags}, job_snapshot=job.job_snapshot,
-        execution_plan_snapshot=plan, parent_job_snapshot=job.parent_job_snapshot, remote_job_origin=job.get_remote_origin(),
-        job_code_origin=job.get_python_origin(), asset_selection=frozenset(keys) if keys else None, asset_check_selection=None,
-        asset_graph=repository.asset_graph,
+        job_name=launch.job.name, run_id=None, run_config=run_config, tags={**launch.tags, PARTITION_TAG: customer}, status=None,
+        asset_selection=launch.assets, asset_check_selection=launch.checks, op_selection=None, resolved_op_selection=None,
+        step_keys_to_execute=plan.step_keys_to_execute, root_run_id=None, parent_run_id=None,
+        job_snapshot=launch.job.get_job_snapshot(), parent_job_snapshot=launch.job.get_parent_job_snapshot(),
+        execution_plan_snapshot=snapshot_from_execution_plan(plan, launch.job.get_job_snapshot_id()),
+        asset_graph=launch.job.asset_layer.asset_graph,
+        **{"remote_job_origin": None, "job_code_origin": None, **more},
     )
 
 
+def _in_process(dagster_instance: dg.DagsterInstance, launch: Launch, customers: list[str]) -> dict[str, bool]:
+    from dagster._core.definitions.job_base import InMemoryJob
+    from dagster._core.execution.api import execute_run_iterator
+
+    outcomes = {}
+    for customer in customers:
+        run = create_run(dagster_instance, launch, customer, QUIET)
+        _tell(customer, f"run {run.run_id[:8]} starts here: no daemon is running")
+        for line in _lines(execute_run_iterator(InMemoryJob(launch.job), run, dagster_instance)):
+            _tell(customer, line)
+        outcomes[customer] = _status(dagster_instance, run.run_id) == dg.DagsterRunStatus.SUCCESS
+    return outcomes
+
+
+def origins() -> dict[str, Any]:
+    """Where the daemon finds the job: the workspace's location by name, and the module. Starts no code server."""
+    from dagster._core.definitions.reconstruct import ReconstructableRepository
+    from dagster._core.remote_origin import RemoteRepositoryOrigin
+    from dagster._core.workspace.load_target import WorkspaceFileTarget
+
+    location = next(o for o in WorkspaceFileTarget(paths=[str(PROJECT / "workspace.yaml")]).create_origins() if o.location_name == LOCATION)
+    repository = ReconstructableRepository.for_module(MODULE, "defs", working_directory=str(PROJECT))
+    name = repository.get_definition().name
+    return {"remote_job_origin": RemoteRepositoryOrigin(location, name).get_job_origin(JOB),
+            "job_code_origin": repository.get_reconstructable_job(JOB).get_python_origin()}
+
+
+def _queued(dagster_instance: dg.DagsterInstance, launch: Launch, customers: list[str]) -> dict[str, bool]:
+    """Put a run per customer into the daemon's queue, which starts one per customer at a time, and follow them."""
+    from dagster._core.run_coordinator import SubmitRunContext
+
+    found, runs = origins(), {}
+    for customer in customers:
+        run = create_run(dagster_instance, launch, customer, {}, **found)
+        dagster_instance.run_coordinator.submit_run(SubmitRunContext(run, workspace=None))
+        runs[customer] = run.run_id
+        _tell(customer, f"run {run.run_id[:8]} is queued")
+    return _follow(dagster_instance, runs)
+
+
 def _follow(dagster_instance: dg.DagsterInstance, runs: dict[str, str]) -> dict[str, bool]:
-    """Report every queued run until all have ended."""
+    """Report every queued run until all have ended; interrupting this leaves the runs alone."""
     cursors: dict[str, str | None] = dict.fromkeys(runs)
-    open_runs = dict(runs)
     outcomes: dict[str, bool] = {}
-    while open_runs:
-        for customer, run_id in list(open_runs.items()):
-            status = dagster_instance.get_run_by_id(run_id).status
-            connection = dagster_instance.get_records_for_run(run_id, cursor=cursors[customer])
-            cursors[customer] = connection.cursor
-            events = (r.event_log_entry.dagster_event for r in connection.records if r.event_log_entry.is_dagster_event)
-            for line in _lines(events):
+    while len(outcomes) < len(runs):
+        for customer in [c for c in runs if c not in outcomes]:
+            status = _status(dagster_instance, runs[customer])  # read before the events, so that none of a finished run is missed
+            for line in _lines(_new_events(dagster_instance, runs[customer], customer, cursors)):
                 _tell(customer, line)
+            if status == dg.DagsterRunStatus.QUEUED and not _daemon_lives(dagster_instance):
+                raise BusyError("the run waits in the queue, but no daemon answers", customer=customer, fix="start `strata ui`: it takes up the queue")
             if status in FINISHED:
                 outcomes[customer] = status == dg.DagsterRunStatus.SUCCESS
-                del open_runs[customer]
-        time.sleep(0.5 if open_runs else 0)
+        time.sleep(POLL_SECONDS if len(outcomes) < len(runs) else 0)
     return {customer: outcomes[customer] for customer in runs}
+
+
+def _status(dagster_instance: dg.DagsterInstance, run_id: str) -> dg.DagsterRunStatus:
+    """A run's status; canceled if somebody deleted it."""
+    run = dagster_instance.get_run_by_id(run_id)
+    return run.status if run else dg.DagsterRunStatus.CANCELED
+
+
+def _new_events(dagster_instance: dg.DagsterInstance, run_id: str, customer: str, cursors: dict[str, str | None]) -> Iterator[dg.DagsterEvent]:
+    """The events of a run since the last look."""
+    while True:
+        page = dagster_instance.get_records_for_run(run_id, cursor=cursors[customer])
+        cursors[customer] = page.cursor
+        for record in page.records:
+            if record.event_log_entry.dagster_event:
+                yield record.event_log_entry.dagster_event
+        if not page.has_more:
+            return
 
 
 def _lines(events: Iterator[dg.DagsterEvent]) -> Iterator[str]:
@@ -156,23 +199,29 @@ def _lines(events: Iterator[dg.DagsterEvent]) -> Iterator[str]:
             words += [f"{quarantined:,} to quarantine"] if quarantined else []
             words += ["unchanged"] if "unchanged" in facts and facts["unchanged"].value is True else []
             yield "  ".join(words)
-        elif event.event_type_value == "ASSET_CHECK_EVALUATION" and not event.asset_check_evaluation_data.passed:
+        elif event.event_type == dg.DagsterEventType.ASSET_CHECK_EVALUATION and not event.asset_check_evaluation_data.passed:
             found = event.asset_check_evaluation_data
             yield click.style(f"{found.severity.value}: {found.asset_key.path[-1]} breaks {found.check_name}", fg="yellow")
         elif event.is_step_failure:
             yield click.style(f"FAILED {event.step_key}: {_reason(event.step_failure_data)}", fg="red")
-        elif event.event_type_value == "RUN_SUCCESS":
+        elif event.event_type == dg.DagsterEventType.STEP_UP_FOR_RETRY:
+            yield click.style(f"{event.step_key} is tried again: {_reason(event.specific_data)}", fg="yellow")
+        elif event.event_type == dg.DagsterEventType.RUN_START:
+            yield "started"
+        elif event.event_type in (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED):
+            yield click.style(event.message or "the run ended without success", fg="red")
+        elif event.event_type == dg.DagsterEventType.RUN_SUCCESS:
             yield click.style("done", fg="green")
 
 
-def _reason(failure) -> str:
+def _reason(failure: Any) -> str:
     """What a step's failure means to a person: our own words where there are some, else the innermost error."""
-    if failure.user_failure_data:
-        return failure.user_failure_data.description
+    if own := getattr(failure, "user_failure_data", None):
+        return own.description
     error = failure.error
-    while error.cause:
+    while error and error.cause:
         error = error.cause
-    return error.message.strip()
+    return error.message.strip() if error else "no reason given"
 
 
 def _tell(customer: str, line: str) -> None:
@@ -180,9 +229,15 @@ def _tell(customer: str, line: str) -> None:
 
 
 def serve(postgres: Postgres, port: int) -> None:
-    """Become `dagster dev` on loopback."""
-    prepare(postgres)
+    """Run `dagster dev` on loopback until it ends or is told to; afterwards no heartbeat says that a daemon lives."""
+    dagster_instance = instance(postgres)
     os.environ["PYTHONPATH"] = os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])])
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(PROJECT / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(port)]
     click.echo(f"Dagster will be at http://127.0.0.1:{port}: open Assets, choose a table, Materialize, and pick a customer")
-    os.execv(sys.executable, command)  # noqa: S606
+    child = subprocess.Popen(command)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda received, _frame: child.send_signal(received))
+    try:
+        sys.exit(child.wait())
+    finally:
+        dagster_instance.wipe_daemon_heartbeats()

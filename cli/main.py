@@ -125,14 +125,15 @@ def land(customer_id: str, source: str, files: tuple[Path, ...], period: str | N
 @click.argument("customer_ids", nargs=-1, required=True, metavar="CUSTOMER...")
 @click.option("--select", "selection", help="Dagster's asset selection, such as 'key:greenit/gold/*' or 'group:silver'.")
 @click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="Last day that figures cover; default: the newest delivered period's end.")
-def launch(customer_ids: tuple[str, ...], selection: str | None, as_of: Any) -> None:
+@click.option("--checks-only", is_flag=True, help="Evaluate the rules of the newest versions again; compute nothing.")
+def launch(customer_ids: tuple[str, ...], selection: str | None, as_of: Any, checks_only: bool) -> None:
     """Compute and publish customers: queued while a Dagster daemon lives, else here. Exit code 1 if any failed; the others finish."""
     from cli.launching import launch_all
 
     declared = {name: customer(name, settings().customers) for name in customer_ids}
     postgres = _up()
     _reconcile(postgres, declared)
-    outcomes = launch_all(postgres, list(declared), selection, as_of.date() if as_of else None)
+    outcomes = launch_all(postgres, list(declared), selection, as_of.date() if as_of else None, checks_only)
     sys.exit(1 if any(not ok for ok in outcomes.values()) else 0)
 
 

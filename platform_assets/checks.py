@@ -11,9 +11,10 @@ import dagster as dg
 
 from partitions.customers import CUSTOMERS
 from platform_assets.contracts import Contract, Rule
-from platform_assets.tables import asset_key
+from platform_assets.tables import TRANSIENT, asset_key
 from resources import versions
 from resources.session import Session
+from resources.sessions import session_of_step
 from resources.storage import TableSpec
 from resources.versions import Version
 
@@ -22,16 +23,20 @@ SEVERITY = {"error": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSeveri
 
 
 def checks_of(made: Contract) -> dg.AssetChecksDefinition:
-    """All rules of one table as one step; `error` rules block this customer's downstream, and together they set the verdict."""
+    """All rules of one table as one step; `error` rules block this customer's downstream, and together they set the verdict.
+
+    No rule can be run alone, since the verdict speaks for all; and Dagster's UI asks for no partition when it runs checks alone, so there it is
+    rightly greyed out: `strata launch <customer> --checks-only` does it.
+    """
     key, spec = asset_key(made), made.spec
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.PreviewWarning)
         specs = [_spec(key, ACCOUNTING, "Rows in are rows loaded + rows quarantined, wherever the table's accounting says so.", True)]
-        specs += [_spec(key, r.name, r.description or f"{r.expectation} {r.kwargs}", r.severity == "error") for r in made.rules]
+        specs += [_spec(key, r.name, r.description or in_words(r), r.severity == "error") for r in made.rules]
 
-        @dg.multi_asset_check(name="_".join([*key.path, "rules"]), specs=specs, required_resource_keys={"sessions"})
+        @dg.multi_asset_check(name="_".join([*key.path, "rules"]), specs=specs, retry_policy=TRANSIENT, required_resource_keys={"sessions"})
         def rules(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-            session = context.resources.sessions.of(context.partition_key)
+            session = session_of_step(context)
             version = session.written.get(spec.qualified) or versions.newest(session.lock, session.customer_id, spec.qualified)
             if version is None:
                 raise dg.Failure(f"{spec.qualified} has no version to check for customer {session.customer_id}", allow_retries=False)
@@ -41,6 +46,13 @@ def checks_of(made: Contract) -> dg.AssetChecksDefinition:
             yield from results
 
     return rules
+
+
+def in_words(rule: Rule) -> str:
+    """A rule without a description of its own, as a sentence's beginning: what is expected, and the figures of it."""
+    expected = rule.expectation.removeprefix("expect_").replace("_", " ")
+    said = [f"{name.replace('_', ' ')} `{', '.join(map(str, value)) if isinstance(value, list) else value}`" for name, value in rule.kwargs.items()]
+    return f"Expects {expected}: {', '.join(said)}"
 
 
 def _spec(key: dg.AssetKey, name: str, description: str, blocking: bool) -> dg.AssetCheckSpec:

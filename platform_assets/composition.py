@@ -1,6 +1,6 @@
 """What every domain's definitions.py is made of: finding its tables, and the parts that all domains share.
 
-What belongs here: policy mapped once over all assets (retries, jobs, references as external assets). What does not: anything one table says.
+What belongs here: policy mapped once over all assets (jobs, references as external assets; retries stand in tables.py). What does not: anything one table says.
 """
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from platform_assets.checks import checks_of
 from platform_assets.contracts import Contract, contract
 from platform_assets.parameters import limits_of
 from platform_assets.publication import publication_of
-from platform_assets.tables import LAYERS, MONTHS, input_key, reference_contracts
+from platform_assets.tables import LAYERS, MONTHS, input_key, owners_of, reference_contracts
 from resources.lake import lake_io_manager
 from resources.reference import reference_io_manager
-from resources.sessions import sessions
+from resources.sessions import AS_OF_TAG, sessions
+from resources.storage import COLUMN_SCHEMA, folded
 from resources.warehouse import warehouse_io_manager
 
-TRANSIENT = dg.RetryPolicy(max_retries=1, delay=2)
 CHAIN_TAGS = {"dagster/max_runtime": "21600"}
+EVERYTHING = f"""Everything of one customer: every table from bronze to platinum with its checks, then publication.
+
+Choose the customer as the partition. The tag `{AS_OF_TAG}` (YYYY-MM-DD) sets the last day that figures cover."""
 RESOURCES = {"sessions": sessions, "lake": lake_io_manager, "warehouse": warehouse_io_manager, "reference": reference_io_manager}
 
 
@@ -48,17 +51,13 @@ def definitions_of(domain: ModuleType) -> dg.Definitions:
     publication = publication_of(name, contracts)
     everything = dg.AssetSelection.groups(*LAYERS, "publication")
     return dg.Definitions(
-        assets=[*[_with_retries(a) for a in (*assets, publication)], *_references(assets, contracts)],
+        assets=[*assets, publication, *_references(assets, contracts)],
         asset_checks=[checks_of(made) for made in contracts],
         jobs=[dg.define_asset_job(f"{name}_customer", everything, partitions_def=CUSTOMERS, tags=CHAIN_TAGS,
-                                  description="Everything of a customer: all tables with their checks, then publication.")],
+                                  description=EVERYTHING)],
         resources=RESOURCES,
         executor=dg.in_process_executor,
     )
-
-
-def _with_retries(asset: dg.AssetsDefinition) -> dg.AssetsDefinition:
-    return asset
 
 
 def _references(assets: list[dg.AssetsDefinition], contracts: list[Contract]) -> list[dg.AssetSpec]:
@@ -66,18 +65,19 @@ def _references(assets: list[dg.AssetsDefinition], contracts: list[Contract]) ->
     wanted = {key for asset in assets for key in asset.keys_by_input_name.values()}
     made = [_landing(c) for c in contracts if c.layer == "bronze"]
     if MONTHS in wanted:
-        made.append(dg.AssetSpec(MONTHS, group_name="calendar", description="Calendar months of the customer's reporting window, up to as_of."))
+        made.append(dg.AssetSpec(MONTHS, group_name="calendar", owners=["team:platform"],
+                                 description="Calendar months of the customer's reporting window, up to as_of."))
     for found in reference_contracts():
         key = dg.AssetKey([found.layer, found.table])
         if key in wanted:
-            metadata = {**found.spec.as_metadata(), "strata/limits": dg.MetadataValue.json(limits_of(found))}
+            metadata = {**found.spec.as_metadata(), "strata/limits": folded(limits_of(found))}
             made.append(dg.AssetSpec(key, group_name=found.layer, description=found.odcs.description.purpose, metadata=metadata, kinds={"csv"},
-                                     code_version=found.fingerprint))
+                                     owners=owners_of(found), code_version=found.fingerprint))
     return [spec.with_io_manager_key("reference") for spec in made]
 
 
 def _landing(made: Contract) -> dg.AssetSpec:
-    columns = [c.name for c in made.columns]
-    return dg.AssetSpec(input_key(made, "landing"), group_name="landing", partitions_def=CUSTOMERS, kinds={"file"},
-                        description=f"Delivered files of the source {made.table}, as they came.",
-                        metadata={"strata/columns": dg.MetadataValue.json(columns)})
+    columns = [dg.TableColumn(c.name, "bigint" if c.name == "_row" else "varchar", description=c.description) for c in made.columns]
+    return dg.AssetSpec(input_key(made, "landing"), group_name="landing", partitions_def=CUSTOMERS, kinds={"file"}, owners=owners_of(made),
+                        description=f"Delivered files of the source {made.table}, as they came: `strata land <customer> {made.table} <file>`.",
+                        metadata={COLUMN_SCHEMA: dg.TableSchema(columns=columns)})

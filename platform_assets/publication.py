@@ -7,11 +7,11 @@ import dagster as dg
 from partitions.customers import CUSTOMERS
 from partitions.errors import PublicationError
 from platform_assets.contracts import Contract
-from platform_assets.tables import asset_key
+from platform_assets.tables import TRANSIENT, asset_key
 from resources import versions
 from resources.failpoints import failpoint
 from resources.session import Session
-from resources.sessions import permanent
+from resources.sessions import permanent, session_of_step
 from resources.versions import Version
 
 
@@ -28,10 +28,11 @@ def publication_of(domain: str, contracts: list[Contract]) -> dg.AssetsDefinitio
         kinds={"postgres"},
         owners=["team:platform"],
         tags={"layer": "publication", "domain": domain},
+        retry_policy=TRANSIENT,
         description="Shows readers the newest checked state of every gold and platinum table of a customer, in one transaction.",
     )
     def publication(context: dg.AssetExecutionContext) -> dg.MaterializeResult:
-        session = context.resources.sessions.of(context.partition_key)
+        session = session_of_step(context)
         number, shown = permanent(publish)(session, domain, tables)
         table = "\n".join(["| table | version |", "| --- | ---: |", *(f"| {name} | {version} |" for name, version in shown.items())])
         return dg.MaterializeResult(metadata={"publication": number or "unchanged", "live": dg.MetadataValue.md(table)})

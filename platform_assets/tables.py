@@ -21,6 +21,7 @@ LAYERS = ("bronze", "silver", "gold", "platinum")
 KINDS = {"bronze": {"duckdb", "parquet"}, "silver": {"duckdb", "parquet"}, "gold": {"duckdb", "postgres"}, "platinum": {"postgres"}}
 STORES = {"bronze": "lake", "silver": "lake", "gold": "warehouse", "platinum": "warehouse"}
 REFERENCES = ("parameters", "vocabularies")
+TRANSIENT = dg.RetryPolicy(max_retries=1, delay=2)  # on each step: a job's op_retry_policy does not reach a run outside of that job
 MONTHS = dg.AssetKey(["calendar", "months"])
 
 
@@ -40,11 +41,12 @@ def table(file: str) -> Callable[[Callable], dg.AssetsDefinition]:
             io_manager_key=STORES[made.layer],
             metadata={**made.spec.as_metadata(), "strata/contract": dg.MetadataValue.path(str(made.path.relative_to(PROJECT)))},
             description=made.odcs.description.purpose if made.odcs.description else None,
-            owners=[f"team:{made.odcs.team.name}"] if made.odcs.team else None,
+            owners=owners_of(made),
             tags={"layer": made.layer, "domain": made.domain, "steward": made.member("steward") or "none"},
             kinds=KINDS[made.layer],
             group_name=made.layer,
             code_version=made.fingerprint,
+            retry_policy=TRANSIENT,
         )(remembered(function))
 
     return decorate
@@ -52,6 +54,11 @@ def table(file: str) -> Callable[[Callable], dg.AssetsDefinition]:
 
 def asset_key(made: Contract) -> dg.AssetKey:
     return dg.AssetKey([made.domain, made.layer, made.table])
+
+
+def owners_of(made: Contract) -> list[str]:
+    """The contract's team, as Dagster names owners."""
+    return [f"team:{made.odcs.team.name}"] if made.odcs.team and made.odcs.team.name else []
 
 
 def input_key(made: Contract, name: str) -> dg.AssetKey:

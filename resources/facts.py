@@ -1,4 +1,4 @@
-"""What a materialization tells in Dagster's UI: counts, version, bytes, SQL. Never a value of a column that is not public."""
+"""What a materialization tells in Dagster's UI: counts, version, bytes, a chart, SQL. Never a value of a column that is not public."""
 from __future__ import annotations
 
 from typing import Any
@@ -31,8 +31,8 @@ def output_facts(spec: TableSpec, version: Version, sql: str | None = None, unch
 
 
 def bars(title: str, counts: list[tuple[Any, int]]) -> dg.MetadataValue:
-    """A small bar chart of counts by a public column, as Markdown that every Dagster UI shows."""
-    most = max((count for _, count in counts), default=0)
+    """A small bar chart of counts by a public column or by rule, as Markdown that every Dagster UI shows."""
+    most = max([1, *(count for _, count in counts)])
     lines = [f"| {title} | rows | |", "| --- | ---: | --- |"]
-    lines += [f"| {label} | {count:,} | {'█' * max(1, round(20 * count / most))} |" for label, count in counts]
+    lines += [f"| {label} | {count:,} | {'▇' * -(-20 * count // most)} |" for label, count in counts]
     return dg.MetadataValue.md("\n".join(lines))

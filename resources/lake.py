@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 import dagster as dg
 import ibis.expr.types as ir
@@ -14,7 +15,7 @@ import ibis.expr.types as ir
 from partitions.errors import AccountingError, ContractError, DeliveryError
 from resources import versions
 from resources.expressions import sql_of, unbound_table
-from resources.facts import output_facts
+from resources.facts import bars, output_facts
 from resources.failpoints import failpoint
 from resources.landing import account, counted
 from resources.lineage import column_lineage
@@ -25,6 +26,7 @@ from resources.versions import Version
 
 QUARANTINE_COLUMNS = ("table_name varchar, rule varchar, column_name varchar, value varchar, rejects varchar, raw varchar, "
                       "_file varchar, _row bigint, _sha256 varchar")
+CHARTED_RULES = 20
 
 
 class LakeIOManager(dg.IOManager):
@@ -36,7 +38,7 @@ class LakeIOManager(dg.IOManager):
         spec = spec_of_output(context)
         version, facts = write(session, spec, obj)
         session.written[spec.qualified] = version
-        context.add_output_metadata({**facts, **column_lineage(obj, session.sources)})
+        context.add_output_metadata({**facts, **_seen(session, spec, version), **column_lineage(obj, session.sources)})
 
     @permanent
     def load_input(self, context: dg.InputContext) -> ir.Table:
@@ -203,6 +205,17 @@ def content_hash(con, relation: str, columns: list[str]) -> str:
     listed = ", ".join(f'"{name}"' for name in columns)
     count, total = con.execute(f"SELECT count(*), coalesce(sum(hash({listed})), 0) FROM {relation}").fetchone()
     return f"{count}:{int(total):x}"
+
+
+def _seen(session: Session, spec: TableSpec, version: Version) -> dict[str, Any]:
+    """What a look at the table tells: bytes of its files, and what became of its rows, by rule. Costs 30 ms."""
+    size = session.con.execute(f"SELECT coalesce(sum(data_file_size_bytes), 0)::BIGINT FROM "
+                               f"ducklake_list_files('lake', '{spec.name}', schema => '{spec.schema}')").fetchone()[0]
+    if not version.quarantined_count:
+        return {"bytes": size}
+    kept_back = session.con.execute(f"""SELECT concat_ws(' ', 'quarantined:', rule, column_name), count(*) FROM lake.{spec.schema}.quarantine
+        WHERE table_name = '{spec.name}' GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {CHARTED_RULES}""").fetchall()
+    return {"bytes": size, "rows_by_fate": bars("fate", [("loaded", version.row_count), *kept_back])}
 
 
 def _message(session: Session, spec: TableSpec) -> None:

@@ -17,13 +17,21 @@ from resources.storage import REJECTS
 Leaf = tuple[str, str]
 
 
-def column_lineage(expression: ir.Table, sources: Mapping[str, Any]) -> dict[str, dg.TableColumnLineage]:
-    """Metadata entry `dagster/column_lineage` for an output; `sources` maps a table's name in SQL to what has an asset `key`."""
+def column_lineage(expression: ir.Table, sources: Mapping[str, Any]) -> dict[str, Any]:
+    """Metadata of an output: `dagster/column_lineage`, and the same as a table, because the open-source UI does not show the first.
+
+    `sources` maps a table's name in SQL to what has an asset `key`.
+    """
     made = {
         name: [dg.TableColumnDep(asset_key=sources[table].key, column_name=column) for table, column in sorted(leaves) if table in sources]
         for name, leaves in _leaves_of(expression.op()).items()
     }
-    return {"dagster/column_lineage": dg.TableColumnLineage(deps_by_column=made)}
+    return {"columns_from": _as_table(made), "dagster/column_lineage": dg.TableColumnLineage(deps_by_column=made)}
+
+
+def _as_table(made: Mapping[str, list[dg.TableColumnDep]]) -> dg.MarkdownMetadataValue:
+    lines = [f"| {name} | {', '.join(f'{dep.asset_key.path[-1]}.{dep.column_name}' for dep in deps)} |" for name, deps in made.items()]
+    return dg.MetadataValue.md("\n".join(["| column | computed from |", "| --- | --- |", *lines]))
 
 
 @lru_cache(maxsize=256)

@@ -22,7 +22,7 @@ from resources.settings import PROJECT
 from resources.expressions import unbound
 from resources.session import Session
 from resources.sessions import permanent, session_of
-from resources.storage import Column, TableSpec, landing_name, pg_type, plain, spec_of
+from resources.storage import COLUMN_SCHEMA, Column, TableSpec, landing_name, pg_type, plain, spec_of, unfolded
 
 MONTHS_SCHEMA = pa.schema([("month_start", pa.date32()), ("month_end", pa.date32())])
 TRUTH = {"true": True, "false": False}
@@ -113,7 +113,7 @@ class ReferenceIOManager(dg.IOManager):
         if kind == "landing":
             landing = landing_name(name)
             session.pin(landing, context.asset_key)
-            return unbound(landing, [(column, "bigint" if column == "_row" else "varchar") for column in plain(metadata["strata/columns"])])
+            return unbound(landing, [(c.name, c.type) for c in plain(metadata[COLUMN_SCHEMA]).columns])
         session.pin(name, context.asset_key)
         rows = months_of(session.as_of, session.customer.reporting.months) if kind == "calendar" else _reference(kind, name, metadata)
         if context.definition_metadata["strata/consumer"] == "platinum":
@@ -131,7 +131,7 @@ def _reference(kind: str, name: str, metadata: Any) -> pa.Table:
     path = PROJECT / kind / f"{name}.csv"
     state = (path, path.stat().st_mtime_ns, path.stat().st_size)
     if state not in _tables:
-        _tables[state] = read_reference(path, spec_of(name, metadata), plain(metadata["strata/limits"]))
+        _tables[state] = read_reference(path, spec_of(name, metadata), unfolded(metadata["strata/limits"]))
     return _tables[state]
 
 

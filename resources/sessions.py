@@ -71,10 +71,7 @@ def sessions(context: dg.InitResourceContext) -> Iterator[Sessions]:
 
 def session_of(context: Any) -> Session:
     """The session of an IO manager's context."""
-    step = context.step_context
-    if not step.has_partition_key:
-        raise CustomerError("a run needs exactly one customer as its partition", fix="launch it with one partition key")
-    return context.resources.sessions.of(step.partition_key)
+    return _session(context.step_context, context.resources.sessions)
 
 
 def spec_of_output(context: dg.OutputContext) -> TableSpec:
@@ -97,3 +94,15 @@ def permanent(function: Callable) -> Callable:
             raise dg.Failure(description=str(error), metadata={**place, "fix": error.fix or "-"}, allow_retries=False) from error
 
     return wrapped
+
+
+@permanent
+def session_of_step(context: Any) -> Session:
+    """The session of a check's or an asset's own context."""
+    return _session(context, context.resources.sessions)
+
+
+def _session(step: Any, held: Sessions) -> Session:
+    if not step.has_partition_key:
+        raise CustomerError("a run needs exactly one customer as its partition", fix="launch it with one partition key")
+    return held.of(step.partition_key)

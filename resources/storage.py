@@ -5,6 +5,7 @@ schema carries the columns). What does not: reading contracts (platform_assets/c
 """
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -81,18 +82,27 @@ class TableSpec:
         return {
             COLUMN_SCHEMA: dg.TableSchema(columns=columns),
             "dagster/table_name": self.qualified,
-            "strata/table": dg.MetadataValue.json(said),
+            "strata/table": folded(said),
         }
 
 
 def spec_of(asset_name: str, metadata: Mapping[str, Any]) -> TableSpec:
     """The table that an asset's definition metadata describes."""
-    schema, said = plain(metadata[COLUMN_SCHEMA]), plain(metadata["strata/table"])
+    schema, said = plain(metadata[COLUMN_SCHEMA]), unfolded(metadata["strata/table"])
     columns = tuple(
         Column(c.name, c.type, not c.constraints.nullable, c.tags["classification"], c.tags.get("unit"), c.description) for c in schema.columns
     )
     return TableSpec(said["domain"], said["layer"], asset_name, columns, tuple(said["key"]), said["accounting"], said["contract"],
                      said["code"], said["mode"], said["owner_column"], said["formats"])
+
+
+def folded(said: Any) -> dg.MarkdownMetadataValue:
+    """Technical metadata as Dagster's UI shows it behind a link (JSON it spreads over the page); `unfolded` reads it back."""
+    return dg.MetadataValue.md(f"```json\n{json.dumps(said, indent=1)}\n```")
+
+
+def unfolded(value: Any) -> Any:
+    return json.loads(plain(value).removeprefix("```json").removesuffix("```"))
 
 
 def plain(value: Any) -> Any:

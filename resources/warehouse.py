@@ -6,6 +6,8 @@ temporary table, because COPY is refused under row-level security; platinum comp
 """
 from __future__ import annotations
 
+from typing import Any
+
 import dagster as dg
 import ibis.expr.types as ir
 from psycopg import sql
@@ -23,6 +25,7 @@ from resources.storage import TableSpec, plain
 from resources.versions import Version
 
 CHARTED_LABELS = 24
+SIZED_ROWS = 1000
 
 
 class WarehouseIOManager(dg.IOManager):
@@ -35,7 +38,7 @@ class WarehouseIOManager(dg.IOManager):
         write = write_gold if spec.layer == "gold" else write_platinum
         version, facts = write(session, spec, obj)
         session.written[spec.qualified] = version
-        context.add_output_metadata({**facts, **_chart(session, spec, version), **column_lineage(obj, session.sources)})
+        context.add_output_metadata({**facts, **_seen(session, spec, version), **column_lineage(obj, session.sources)})
 
     @permanent
     def load_input(self, context: dg.InputContext) -> ir.Table:
@@ -140,8 +143,17 @@ def _same_columns(session: Session, spec: TableSpec, expression: ir.Table) -> No
                             fix="declare the column, or return it")
 
 
-def _chart(session: Session, spec: TableSpec, version: Version) -> dict[str, dg.MetadataValue]:
-    """Rows by the first public column of the key: something to look at that shows no customer's value."""
+def _seen(session: Session, spec: TableSpec, version: Version) -> dict[str, Any]:
+    """What a look at the version tells: its size, guessed from the first rows, and a chart that shows no customer's value."""
+    sample = sql.SQL("SELECT coalesce(avg(pg_column_size(seen)), 0)::float8 FROM "
+                     "(SELECT * FROM {} WHERE customer_id = %s AND version = %s LIMIT {}) seen").format(
+        sql.Identifier(spec.schema, spec.name), sql.Literal(SIZED_ROWS))
+    width = session.lock.execute(sample, [session.customer_id, version.version]).fetchone()[0]
+    return {"bytes_about": round(width * version.row_count), **_chart(session, spec, version)}
+
+
+def _chart(session: Session, spec: TableSpec, version: Version) -> dict[str, Any]:
+    """Rows by the first public column of the key."""
     public = [name for name in spec.key if name in spec.public_columns]
     if not public:
         return {}
