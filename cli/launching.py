@@ -145,7 +145,7 @@ def _queued(dagster_instance: dg.DagsterInstance, launch: Launch, customers: lis
     found, runs = origins(), {}
     for customer in customers:
         run = create_run(dagster_instance, launch, customer, {}, **found)
-        dagster_instance.run_coordinator.submit_run(SubmitRunContext(run, workspace=None))
+        dagster_instance.run_coordinator.submit_run(SubmitRunContext(run, workspace=None))  # type: ignore[arg-type]  # the queue never looks at it
         runs[customer] = run.run_id
         _tell(customer, f"run {run.run_id[:8]} is queued")
     return _follow(dagster_instance, runs)
@@ -205,7 +205,7 @@ def _lines(events: Iterator[dg.DagsterEvent]) -> Iterator[str]:
         elif event.is_step_failure:
             yield click.style(f"FAILED {event.step_key}: {_reason(event.step_failure_data)}", fg="red")
         elif event.event_type == dg.DagsterEventType.STEP_UP_FOR_RETRY:
-            yield click.style(f"{event.step_key} is tried again: {_reason(event.specific_data)}", fg="yellow")
+            yield click.style(f"{event.step_key} is tried again: {_reason(event.step_retry_data)}", fg="yellow")
         elif event.event_type == dg.DagsterEventType.RUN_START:
             yield "started"
         elif event.event_type in (dg.DagsterEventType.RUN_FAILURE, dg.DagsterEventType.RUN_CANCELED):
@@ -235,8 +235,8 @@ def serve(postgres: Postgres, port: int) -> None:
     command = [sys.executable, "-m", "dagster", "dev", "-w", str(PROJECT / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(port)]
     click.echo(f"Dagster will be at http://127.0.0.1:{port}: open Assets, choose a table, Materialize, and pick a customer")
     child = subprocess.Popen(command)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda received, _frame: child.send_signal(received))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the child by itself
+    signal.signal(signal.SIGTERM, lambda number, _frame: child.send_signal(number))
     try:
         sys.exit(child.wait())
     finally:
