@@ -23,7 +23,7 @@ from resources.settings import Settings, settings
 
 JOB = "greenit_customer"
 PRELOADED = ["dagster", "ibis", "duckdb", "pyarrow", "psycopg", "platform_assets.greenit.definitions", "platform_assets.expectations",
-             "cli.launching", "resources.orchestrator", "tests.installation"]
+             "tests.preload"]
 EQUIPMENT = ("equipment_id,model,manufacturer,item_type,quantity,status,ownership,purchase_date,retired_date,exported_at,country,site,datacentre,"
              "org_unit,energy_kwh_per_year,unit_price,currency").split(",")
 

@@ -42,5 +42,5 @@ def coverage(cells: ir.Table, activity: ir.Table) -> ir.Table:
     return (
         reached.group_by("period", "domain", "criterion").agg(reached=_.amount.sum())
         .join(totals, ["period", "domain"])
-        .select("period", "domain", "criterion", coverage_pct=_.reached.cast("float64") * 100.0 / _.total.cast("float64").nullif(0.0))
+        .select("period", "domain", "criterion", coverage_pct=_.reached.cast("float64") / _.total.cast("float64").nullif(0.0) * 100.0)
     )  # fmt: skip
