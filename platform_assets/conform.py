@@ -3,6 +3,7 @@
 What belongs here: expressions every domain's silver shares. What does not: I/O, a table's own columns, and any business rule.
 A format's conventions come from its bronze contract (`resources/formats.py`); a number is read exactly or not at all.
 """
+
 from __future__ import annotations
 
 import re
@@ -39,7 +40,9 @@ def slug(column: ir.StringValue) -> ir.StringValue:
     return trimmed(column).lower()
 
 
-def by_format(value: ir.StringValue, format_column: ir.StringValue, conventions: Conventions, read: Callable[[ir.StringValue, Convention], ir.Value]) -> ir.Value:
+def by_format(
+    value: ir.StringValue, format_column: ir.StringValue, conventions: Conventions, read: Callable[[ir.StringValue, Convention], ir.Value]
+) -> ir.Value:
     """`read(value, convention)` of the row's own format; NULL for a format without conventions."""
     return ibis.cases(*((format_column == name, read(value, convention)) for name, convention in sorted(conventions.items())))
 

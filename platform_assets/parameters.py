@@ -1,10 +1,12 @@
 """Checking every parameter and vocabulary file under its contract."""
 from __future__ import annotations
 
+import pyarrow as pa
+
+from partitions.errors import ParameterError
 from platform_assets.contracts import Contract
 from platform_assets.tables import REFERENCES, reference_contracts
-from partitions.errors import ParameterError
-from resources.reference import read_reference
+from resources.parameter_files import read_reference
 from resources.settings import PROJECT
 
 
@@ -22,5 +24,10 @@ def check_all() -> int:
             if (kind, path.stem) not in declared:
                 raise ParameterError("the file has no contract", file=path.name, fix=f"write {path.stem}.odcs.yaml beside it")
     for made in contracts:
-        read_reference(made.path.with_name(f"{made.table}.csv"), made.spec, limits_of(made))
+        read_file(made)
     return len(contracts)
+
+
+def read_file(made: Contract) -> pa.Table:
+    """The rows of a parameter or vocabulary under its contract."""
+    return read_reference(made.path.with_name(f"{made.table}.csv"), made.spec, limits_of(made))

@@ -1,4 +1,5 @@
 """Behaviour of conform.py: reading text exactly, or not at all."""
+
 from datetime import date, datetime
 from decimal import Decimal
 

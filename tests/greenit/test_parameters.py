@@ -1,4 +1,5 @@
 """The parameters and vocabularies of the repository: what they say holds together."""
+
 import csv
 import re
 from pathlib import Path
@@ -15,7 +16,8 @@ FILES = sorted(path for kind in ("parameters", "vocabularies") for path in (PROJ
 DATED = [path.stem for path in FILES if "valid_from" in path.read_text(encoding="utf-8").splitlines()[0]]
 KEYS = {
     "cloud_charge_rule": ["charge_category", "commitment_discount_status"], "cloud_instance": ["provider", "instance_type"], "cloud_meter_rule": ["usage_kind"],
-    "cloud_region": ["provider", "region_id"], "device_energy": ["item_key"], "device_factor": ["item_key", "phase", "criterion"], "device_lifetime": ["item_key"],
+    "cloud_region": ["provider", "region_id"], "device_energy": ["item_key"], "device_factor": ["item_key", "phase", "criterion"],
+    "device_lifetime": ["item_key"],
     "pue": ["provider", "region_id"], "scope_rule": ["domain", "ownership", "phase"], "status_rule": ["status"], "usage_rate": ["ownership"],
 }  # fmt: skip
 
@@ -32,18 +34,24 @@ def test_a_file_has_the_columns_of_its_contract_and_a_source_and_licence_in_ever
     assert len(set(keys)) == len(keys)
 
 
+def broken(table, rule):
+    """Rows that break one rule; just the expectations that parameters use."""
+    given, column = rule.kwargs, rule.kwargs.get("column")
+    if rule.expectation == "expect_column_values_to_be_in_set":
+        found = ~table[column].isin(given["value_set"])
+    elif rule.expectation == "expect_column_values_to_match_regex":
+        found = ~table[column].re_search(given["regex"])
+    elif rule.expectation == "expect_column_values_to_be_between":
+        found = (table[column] < given.get("min_value", table[column])) | (table[column] > given.get("max_value", table[column]))
+    else:
+        found = _.count().over(ibis.window(group_by=given["column_list"])) > 1
+    return table.mutate(is_broken=found).filter(_.is_broken).to_pyarrow().to_pylist()
+
+
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_file_keeps_the_rules_of_its_contract(path, reference):
-    table = reference(path.stem)
-    for rule in contract(path.with_suffix("").with_suffix(".odcs.yaml")).rules:
-        column = rule.kwargs.get("column")
-        broken = {
-            "expect_column_values_to_be_in_set": lambda: ~table[column].isin(rule.kwargs["value_set"]),
-            "expect_column_values_to_match_regex": lambda: ~table[column].re_search(rule.kwargs["regex"]),
-            "expect_column_values_to_be_between": lambda: (table[column] < rule.kwargs.get("min_value", table[column])) | (table[column] > rule.kwargs.get("max_value", table[column])),
-            "expect_compound_columns_to_be_unique": lambda: _.count().over(ibis.window(group_by=rule.kwargs["column_list"])) > 1,
-        }[rule.expectation]()
-        assert table.mutate(broken=broken).filter(_.broken).to_pyarrow().to_pylist() == [], rule.name
+    rules = contract(path.with_suffix("").with_suffix(".odcs.yaml")).rules
+    assert {rule.name for rule in rules if broken(reference(path.stem), rule)} == set()
 
 
 @pytest.mark.parametrize("name", sorted(KEYS))

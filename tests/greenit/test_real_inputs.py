@@ -1,4 +1,5 @@
 """The two inputs nobody of us wrote, from bronze text to indicators, by pure functions (storage and checks have their own end-to-end test)."""
+
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -14,8 +15,9 @@ INPUTS = Path(__file__).resolve().parents[3] / "shared/data/inputs"
 if not INPUTS.exists():
     INPUTS = Path(__file__).parents[3] / "shared" / "data" / "inputs"
 pytestmark = pytest.mark.skipif(not INPUTS.exists(), reason="the real inputs are not on this machine")
-G4IT = """SELECT nomEquipementPhysique equipment_id, modele model, NULL::VARCHAR manufacturer, type item_type, quantite quantity, statut status, NULL::VARCHAR ownership,
-    dateAchat purchase_date, NULL::VARCHAR retired_date, dateRetrait exported_at, paysDUtilisation country, NULL::VARCHAR site, nomCourtDatacenter datacentre,
+G4IT = """SELECT nomEquipementPhysique equipment_id, modele model, NULL::VARCHAR manufacturer, type item_type, quantite quantity, statut status,
+    NULL::VARCHAR ownership, dateAchat purchase_date, NULL::VARCHAR retired_date, dateRetrait exported_at, paysDUtilisation country,
+    NULL::VARCHAR site, nomCourtDatacenter datacentre,
     nomEntite org_unit, consoElecAnnuelle energy_kwh_per_year, NULL::VARCHAR unit_price, NULL::VARCHAR currency, 'g4it.csv' _file, row_number() OVER () _row,
     repeat('a', 64) _sha256, 'g4it_1' _format FROM read_csv('{}', all_varchar = true, delim = ';', header = true)"""
 FOCUS = """SELECT * EXCLUDE (Id), 'focus.csv' _file, row_number() OVER () _row, repeat('b', 64) _sha256, 'focus_1_0_space' _format
@@ -30,7 +32,8 @@ def bronze(duck):
 
 
 def kept(duck, name, table):
-    return duck.create_table(name, table, overwrite=True)
+    duck.raw_sql(f"DROP TABLE IF EXISTS {name}")
+    return duck.create_table(name, table)
 
 
 @pytest.fixture
@@ -78,11 +81,11 @@ def test_every_instance_hour_line_has_an_impact_and_carries_84_percent_of_the_co
 
 def test_a_year_of_the_inventory_becomes_indicators(duck, equipment, gold, months):
     activity = kept(duck, "real_equipment_activity", gold.activity(equipment=equipment.drop("_rejects"), months=months(date(2022, 7, 1), date(2023, 6, 17))))
-    assert activity.filter(_.purchase_date > date(2023, 6, 16)).count().execute() == 0
+    assert activity.filter(activity.purchase_date > date(2023, 6, 16)).count().execute() == 0
     impact = kept(duck, "real_impact", gold.impact(activity))
     keys = ["activity_id", "month_start", "phase", "criterion", "accounting_view"]
     assert impact.count().execute() == impact.select(keys).distinct().count().execute()
-    cells = kpi_monthly(impact, activity).filter(_.period == date(2023, 5, 1), _.view == "amortised", _.criterion == "GWP").to_pyarrow().to_pylist()
+    cells = kpi_monthly(impact, activity).filter(_.period == date(2023, 5, 1), _["view"] == "amortised", _.criterion == "GWP").to_pyarrow().to_pylist()
     use = {cell["domain"]: float(cell["value"]) for cell in cells if cell["method"] == "location"}
     # tonnes, as an order of magnitude: some 75,000 powered devices in France, 700 servers of which 155 in Germany
     assert 10_000 < use["equipment"] < 40_000

@@ -2,7 +2,7 @@
 
 What belongs here: group-bys of gold with portable operations (PostgreSQL computes them). What does not: formulas, factors.
 """
-import ibis
+
 import ibis.expr.types as ir
 from ibis import _
 
@@ -16,7 +16,9 @@ def kpi_monthly(impact: ir.Table, activity: ir.Table) -> ir.Table:
     """One row per cell with its value, interval, impact-weighted data quality, coverage of its domain and the silver rows behind it."""
     cells = impact.rename(period="month_start", method="ghg_method", view="accounting_view")
     weighed = activity.select("activity_id", "lines", period="month_start")
-    by_activity = cells.group_by(*CELL, "activity_id").agg(value=_.value.sum(), value_min=_.value_min.sum(), value_max=_.value_max.sum(), weight=_.value.abs().sum(), weighted=_.dq_weighted.sum())
+    by_activity = cells.group_by(*CELL, "activity_id").agg(
+        value=_.value.sum(), value_min=_.value_min.sum(), value_max=_.value_max.sum(), weight=_.value.abs().sum(), weighted=_.dq_weighted.sum()
+    )
     summed = by_activity.join(weighed, ["activity_id", "period"]).group_by(*CELL).agg(
         value=_.value.sum(), value_min=_.value_min.sum(), value_max=_.value_max.sum(),
         weight=_.weight.sum(), weighted=_.weighted.sum(), source_rows=_.lines.sum().cast("decimal(38, 0)").cast("int64"),

@@ -1,4 +1,5 @@
 """Behaviour of greenit/gold/embodied: formula A1."""
+
 import random
 from datetime import date, timedelta
 
@@ -52,7 +53,7 @@ def test_the_window_ends_at_as_of_and_a_planned_retirement_is_not_yet_one(table_
 
 
 def test_without_a_purchase_date_a_device_was_always_there_and_has_no_age(table_of, months):
-    january, = life(table_of, months(date(2024, 1, 1), date(2024, 2, 1)), None)
+    (january,) = life(table_of, months(date(2024, 1, 1), date(2024, 2, 1)), None)
     assert (january["days_in_month"], january["age_days"], january["is_first_month"]) == (31, None, False)
 
 

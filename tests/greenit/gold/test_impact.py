@@ -1,4 +1,5 @@
 """Behaviour of greenit/gold/impact."""
+
 from datetime import date
 from decimal import Decimal
 
@@ -6,13 +7,51 @@ import ibis
 import pyarrow as pa
 import pytest
 
-LAPTOP = {"activity_id": "equipment-e1", "month_start": date(2024, 1, 1), "source": "equipment", "domain": "equipment", "item_key": "laptop", "country_code": "FRA",
-          "ownership": "owned", "purchase_date": date(2024, 1, 1), "quantity": Decimal(2), "quantity_unit": "items", "lines": 1, "days_in_month": 31,
-          "energy_kwh": 10.0, "energy_kwh_min": 5.0, "energy_kwh_max": 20.0, "pue": 1.0, "embodied_share": 0.01, "purchase_share": 1.0, "disposal_share": 0.0,
-          "usage_rate": 1.0, "energy_id": "ademe-laptop-energy", "dq_reliability": 4, "dq_technology": 3, "is_covered": True}
-CLOUD = {"activity_id": "cloud-0", "month_start": date(2024, 9, 1), "source": "cloud", "domain": "cloud", "ownership": "service", "country_code": "USA", "lines": 1,
-         "days_in_month": 30, "instance_id": "aws:m5.large", "instance_hours": 100.0, "energy_kwh": 1.0, "energy_kwh_min": 0.5, "energy_kwh_max": 2.0, "pue": 1.15,
-         "dq_reliability": 2, "dq_technology": 2, "is_covered": True}
+LAPTOP = {
+    "activity_id": "equipment-e1",
+    "month_start": date(2024, 1, 1),
+    "source": "equipment",
+    "domain": "equipment",
+    "item_key": "laptop",
+    "country_code": "FRA",
+    "ownership": "owned",
+    "purchase_date": date(2024, 1, 1),
+    "quantity": Decimal(2),
+    "quantity_unit": "items",
+    "lines": 1,
+    "days_in_month": 31,
+    "energy_kwh": 10.0,
+    "energy_kwh_min": 5.0,
+    "energy_kwh_max": 20.0,
+    "pue": 1.0,
+    "embodied_share": 0.01,
+    "purchase_share": 1.0,
+    "disposal_share": 0.0,
+    "usage_rate": 1.0,
+    "energy_id": "ademe-laptop-energy",
+    "dq_reliability": 4,
+    "dq_technology": 3,
+    "is_covered": True,
+}
+CLOUD = {
+    "activity_id": "cloud-0",
+    "month_start": date(2024, 9, 1),
+    "source": "cloud",
+    "domain": "cloud",
+    "ownership": "service",
+    "country_code": "USA",
+    "lines": 1,
+    "days_in_month": 30,
+    "instance_id": "aws:m5.large",
+    "instance_hours": 100.0,
+    "energy_kwh": 1.0,
+    "energy_kwh_min": 0.5,
+    "energy_kwh_max": 2.0,
+    "pue": 1.15,
+    "dq_reliability": 2,
+    "dq_technology": 2,
+    "is_covered": True,
+}
 
 
 @pytest.fixture
@@ -100,7 +139,7 @@ def test_ownership_decides_the_category(impacts, ownership, expected):
 
 
 def test_a_later_factor_does_not_reopen_the_life_of_a_device_bought_before(impacts, table_of, reference):
-    old, = reference("device_factor").filter(lambda t: t.factor_id == "ademe-laptop-manufacturing-gwp").to_pyarrow().to_pylist()
+    (old,) = reference("device_factor").filter(lambda t: t.factor_id == "ademe-laptop-manufacturing-gwp").to_pyarrow().to_pylist()
     figures = [{**old, "valid_to": date(2024, 6, 30)}, {**old, "factor_id": "new", "value": 100.0, "valid_from": date(2024, 7, 1)}]
     both = ibis.memtable(pa.Table.from_pylist(figures, schema=reference("device_factor").to_pyarrow().schema))
     later = {**LAPTOP, "month_start": date(2024, 9, 1)}
@@ -109,8 +148,17 @@ def test_a_later_factor_does_not_reopen_the_life_of_a_device_bought_before(impac
 
 
 def test_over_a_life_impacts_sum_to_quantity_times_factor(gold, table_of, months):
-    device = {"equipment_id": "e1", "item_type": "laptop", "quantity": 3, "status": "retired", "ownership": "owned", "country_code": "FRA",
-              "purchase_date": date(2019, 2, 28), "retired_date": date(2022, 7, 14), "is_datacentre": False}
+    device = {
+        "equipment_id": "e1",
+        "item_type": "laptop",
+        "quantity": 3,
+        "status": "retired",
+        "ownership": "owned",
+        "country_code": "FRA",
+        "purchase_date": date(2019, 2, 28),
+        "retired_date": date(2022, 7, 14),
+        "is_datacentre": False,
+    }
     activity = gold.activity(equipment=table_of("silver", "equipment", device), months=months(date(2019, 1, 1), date(2025, 1, 1))).to_pyarrow()
     made = gold.impact(ibis.memtable(activity))
     totals = made.filter(made.phase != "use").group_by("accounting_view").agg(total=made.value.sum()).to_pyarrow().to_pylist()

@@ -1,4 +1,5 @@
 """Behaviour of greenit/gold/use_phase and data_quality: formulas A2, A5, A9."""
+
 import ibis
 import pytest
 

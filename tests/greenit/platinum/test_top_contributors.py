@@ -1,4 +1,5 @@
 """Behaviour of greenit/platinum/top_contributors."""
+
 from datetime import date
 from decimal import Decimal
 
@@ -10,14 +11,29 @@ from platform_assets.greenit.platinum.top_contributors import top_contributors
 
 def scene(table_of, sizes, **changes):
     """An activity per contributor with that impact."""
-    impacts = [{"activity_id": name, "month_start": date(2024, 1, 1), "criterion": "GWP", "accounting_view": "amortised", "domain": "equipment", "unit": "kgCO2e", "value": Decimal(size)} for name, size in sizes.items()]
-    named = [{"activity_id": name, "month_start": date(2024, 1, 1), **({"item_key": name} if not changes else changes)} for name in sizes]
+    impacts = [
+        {
+            "activity_id": name,
+            "month_start": date(2024, 1, 1),
+            "criterion": "GWP",
+            "accounting_view": "amortised",
+            "domain": "equipment",
+            "unit": "kgCO2e",
+            "value": Decimal(size),
+        }
+        for name, size in sizes.items()
+    ]
+    named = [{"activity_id": name, "month_start": date(2024, 1, 1), **(changes or {"item_key": name})} for name in sizes]
     return table_of("gold", "impact", *impacts), table_of("gold", "activity", *named)
 
 
 def test_the_largest_comes_first_with_its_share(table_of, rows):
     made = rows(top_contributors(*scene(table_of, {"laptop": 30, "server": 60, "monitor": 10})), "rank")
-    assert [(row["rank"], row["contributor"], row["value"], row["share_pct"]) for row in made] == [(1, "server", 60, 60.0), (2, "laptop", 30, 30.0), (3, "monitor", 10, 10.0)]
+    assert [(row["rank"], row["contributor"], row["value"], row["share_pct"]) for row in made] == [
+        (1, "server", 60, 60.0),
+        (2, "laptop", 30, 30.0),
+        (3, "monitor", 10, 10.0),
+    ]
 
 
 def test_ten_places_and_shares_of_the_whole(table_of, rows):

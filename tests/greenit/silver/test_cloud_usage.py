@@ -1,4 +1,5 @@
 """Behaviour of greenit/silver/cloud_usage."""
+
 from datetime import datetime
 from decimal import Decimal
 
@@ -8,7 +9,7 @@ def found(line):
 
 
 def test_a_billing_line_comes_out_typed_and_named_by_file_and_row(clean, billing, rows):
-    line, = rows(clean.cloud_usage(billing({})))
+    (line,) = rows(clean.cloud_usage(billing({})))
     assert (line["line_id"], line["provider"], line["region_id"], line["consumed_unit"]) == ("abababababababab-1", "aws", "us-east-1", "hours")
     assert (line["billed_cost"], line["consumed_quantity"], line["charge_period_start_at"]) == (Decimal("0.34"), Decimal(1), datetime(2024, 9, 18, 22))
     assert (line["instance_type"], line["usage_kind"], line["_rejects"]) == ("c5.2xlarge", "instance_hours", None)
@@ -38,12 +39,12 @@ def test_an_instance_type_is_read_from_descriptions_of_instance_hours_only(clean
 
 def test_an_azure_meter_names_its_size(clean, billing, rows):
     said = {"ProviderName": "Microsoft", "ChargeDescription": "Virtual Machines Dv2/DSv2 Series - D11 v2/DS11 v2 - US East 2"}
-    line, = rows(clean.cloud_usage(billing(said)))
+    (line,) = rows(clean.cloud_usage(billing(said)))
     assert (line["provider"], line["instance_type"]) == ("azure", "d11 v2")
 
 
 def test_a_description_counts_only_for_hours(clean, billing, rows):
-    line, = rows(clean.cloud_usage(billing({"ConsumedUnit": "GB"})))
+    (line,) = rows(clean.cloud_usage(billing({"ConsumedUnit": "GB"})))
     assert (line["instance_type"], line["usage_kind"]) == (None, "data_volume")
 
 
@@ -58,11 +59,14 @@ def test_credits_and_corrections_are_negative_and_legal(clean, billing, rows):
     credit = {"ChargeCategory": "Credit", "BilledCost": "-2.61370000000", "ConsumedQuantity": None, "ConsumedUnit": None}
     correction = {"ChargeClass": "Correction", "ConsumedQuantity": "-1.000000000000000", "BilledCost": "-0.34"}
     lines = rows(clean.cloud_usage(billing(credit, correction)), "_row")
-    assert [(line["billed_cost"], line["consumed_quantity"], line["_rejects"]) for line in lines] == [(Decimal("-2.6137"), None, None), (Decimal("-0.34"), Decimal(-1), None)]
+    assert [(line["billed_cost"], line["consumed_quantity"], line["_rejects"]) for line in lines] == [
+        (Decimal("-2.6137"), None, None),
+        (Decimal("-0.34"), Decimal(-1), None),
+    ]
 
 
 def test_an_unknown_provider_keeps_its_name_and_a_region_without_id_its_name(clean, billing, rows):
-    line, = rows(clean.cloud_usage(billing({"ProviderName": " Datadog ", "RegionId": None, "RegionName": "us-phoenix-1"})))
+    (line,) = rows(clean.cloud_usage(billing({"ProviderName": " Datadog ", "RegionId": None, "RegionName": "us-phoenix-1"})))
     assert (line["provider"], line["region_id"], line["_rejects"]) == ("datadog", "us-phoenix-1", None)
 
 
