@@ -52,10 +52,10 @@ def bare(name: str) -> dict[str, Any]:
     """The same SQL by hand: bronze and silver to Parquet, gold to PostgreSQL by COPY, no Dagster, versions, checks or row-level security."""
     import duckdb
 
+    from platform_assets.parameters import read_file
     from platform_assets.tables import reference_contracts
     from resources.deliveries import effective, newest_period_end
     from resources.landing import load
-    from platform_assets.parameters import read_file
     from resources.parameter_files import months_of
     from resources.session import RESOURCES_BY_SIZE, load_extensions
     from resources.storage import landing_name, pg_type

@@ -83,9 +83,9 @@ def _in_process(dagster_instance: dg.DagsterInstance, customers: list[str], sele
 
 
 def _queued(dagster_instance: dg.DagsterInstance, customers: list[str], selection: str | None, tags: dict[str, str]) -> dict[str, bool]:
+    from dagster._core.remote_origin import GrpcServerCodeLocationOrigin  # noqa: F401
     from dagster._core.remote_representation.code_location import CodeLocation
     from dagster._core.remote_representation.external import RemoteJob
-    from dagster._core.remote_origin import GrpcServerCodeLocationOrigin  # noqa: F401
     from dagster._core.workspace.context import WorkspaceProcessContext
     from dagster._core.workspace.load_target import WorkspaceFileTarget
 

@@ -21,12 +21,12 @@ FAST_SCALE, FAST_DIGITS = 12, 6  # of the decimal that fits 64 bits, see `to_dec
 
 
 @ibis.udf.scalar.builtin(name="try_strptime")
-def _try_strptime(text: str, pattern: str) -> datetime:
+def _try_strptime(text: str, pattern: str) -> datetime:  # type: ignore[empty-body]
     """DuckDB's: NULL where the text does not follow the pattern."""
 
 
 @ibis.udf.scalar.builtin(name="rtrim")
-def _without_trailing(text: str, marks: str) -> str:
+def _without_trailing(text: str, marks: str) -> str:  # type: ignore[empty-body]
     """The text without these characters at its end."""
 
 

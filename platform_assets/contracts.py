@@ -6,6 +6,7 @@ What belongs here: reading `<table>.odcs.yaml` and answering questions about it.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -17,9 +18,13 @@ from pydantic import ValidationError
 
 from partitions.errors import ContractError
 from resources.formats import Format, formats_of
+from resources.settings import PROJECT
 from resources.storage import Column, TableSpec
 
 SEVERITIES = {"error", "warning"}
+READERS = ("landing.py", "inspection.py", "records.py", "headers.py")  # of resources/: what a bronze table's rows are read by
+DOMAIN_HELPERS = {"conform"}
+IMPORTED = re.compile(r"^from (platform_assets(?:\.\w+)+) import", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -109,10 +114,15 @@ class Contract:
 
     @cached_property
     def fingerprint(self) -> str:
-        """What the table is computed by: a hash of its module and its contract."""
+        """What the table is computed by: a hash of its module, its contract and the project's modules that it calls."""
         module = self.path.with_name(f"{self.table}.py")
-        parts = [path.read_bytes() for path in (module, self.path) if path.exists()]
-        return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
+        sources = _sources_of(module) if module.exists() else {self.path}
+        if self.layer == "bronze":
+            sources |= {PROJECT / "resources" / name for name in READERS}
+        digest = hashlib.sha256()
+        for path in sorted(sources):
+            digest.update(path.relative_to(PROJECT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+        return digest.hexdigest()[:12]
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
@@ -141,6 +151,24 @@ class Contract:
     def member(self, role: str) -> str | None:
         members = self.odcs.team.members if self.odcs.team and self.odcs.team.members else []
         return next((m.username for m in members if m.role == role), None)
+
+
+def _sources_of(module: Path) -> set[Path]:
+    """A table's module with the modules of its domain, and the shared ones of DOMAIN_HELPERS, that it imports; a table's contract with it."""
+    found: set[Path] = set()
+    waiting = [module]
+    while waiting:
+        path = waiting.pop()
+        if path in found or not path.exists():
+            continue
+        found.add(path)
+        if (beside := path.with_name(f"{path.stem}.odcs.yaml")).exists():
+            found.add(beside)
+        for name in IMPORTED.findall(path.read_text(encoding="utf-8")):
+            imported = PROJECT / Path(*name.split(".")).with_suffix(".py")
+            if imported.parent != PROJECT / "platform_assets" or imported.stem in DOMAIN_HELPERS:
+                waiting.append(imported)
+    return found
 
 
 def custom_of(prop: SchemaProperty) -> dict[str, Any]:

@@ -1,13 +1,15 @@
 """Checking every parameter and vocabulary file under its contract."""
 from __future__ import annotations
 
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from partitions.errors import ParameterError
 from platform_assets.contracts import Contract
 from platform_assets.tables import REFERENCES, reference_contracts
-from resources.parameter_files import read_reference
 from resources.settings import PROJECT
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def limits_of(made: Contract) -> dict[str, dict]:
@@ -30,4 +32,6 @@ def check_all() -> int:
 
 def read_file(made: Contract) -> pa.Table:
     """The rows of a parameter or vocabulary under its contract."""
+    from resources.parameter_files import read_reference
+
     return read_reference(made.path.with_name(f"{made.table}.csv"), made.spec, limits_of(made))

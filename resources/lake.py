@@ -16,7 +16,6 @@ from resources import versions
 from resources.expressions import sql_of, unbound_table
 from resources.facts import output_facts
 from resources.failpoints import failpoint
-from resources.landing import account, counted
 from resources.lineage import column_lineage
 from resources.session import Session
 from resources.sessions import permanent, session_of, spec_of_input, spec_of_output
@@ -149,6 +148,8 @@ def _replace(session: Session, spec: TableSpec, sql: str, has_rejects: bool, inp
 def _account(session: Session, spec: TableSpec, rows: int, quarantined: int, inputs: list[Version]) -> int | None:
     """Rows in = rows loaded + rows quarantined, for tables that declare it; returns rows in."""
     if landed := session.landed.get(spec.name):
+        from resources.landing import account, counted
+
         account(landed, counted(session.con, f"lake.{spec.qualified}"), customer=session.customer_id, table=spec.qualified)
         rows_in = landed.rows + landed.rejected
     elif spec.accounting == "one_to_one":

@@ -6,18 +6,19 @@ a table does with them.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import ibis.expr.types as ir
-import pyarrow as pa
 
 from resources.expressions import unbound
-from resources.parameter_files import months_of, physical_type, read_reference
 from resources.session import Session
 from resources.sessions import permanent, session_of
 from resources.settings import PROJECT
 from resources.storage import landing_name, pg_type, plain, spec_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class ReferenceIOManager(dg.IOManager):
@@ -28,6 +29,8 @@ class ReferenceIOManager(dg.IOManager):
 
     @permanent
     def load_input(self, context: dg.InputContext) -> ir.Table:
+        from resources.parameter_files import months_of, physical_type
+
         session, metadata = session_of(context), context.upstream_output.definition_metadata
         kind, name = context.asset_key.path
         if kind == "landing":
@@ -48,6 +51,8 @@ _tables: dict[tuple[Path, int, int], pa.Table] = {}
 
 def _reference(kind: str, name: str, metadata: Any) -> pa.Table:
     """A reference file, read once per process and state of the file."""
+    from resources.parameter_files import read_reference
+
     path = PROJECT / kind / f"{name}.csv"
     state = (path, path.stat().st_mtime_ns, path.stat().st_size)
     if state not in _tables:
@@ -57,6 +62,8 @@ def _reference(kind: str, name: str, metadata: Any) -> pa.Table:
 
 def _copy_to_postgres(session: Session, name: str, rows: pa.Table) -> None:
     """A temporary table of the platinum session."""
+    from resources.parameter_files import physical_type
+
     declared = ", ".join(f'"{field.name}" {pg_type(physical_type(field.type))}' for field in rows.schema)
     connection = session.warehouse
     connection.execute(f'CREATE TEMP TABLE IF NOT EXISTS "{name}" ({declared})')

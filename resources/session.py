@@ -1,18 +1,20 @@
 """A run's session: the one DuckDB and the one PostgreSQL connection through which a run reaches exactly one customer.
 
 What belongs here: opening, locking and closing them, the customer's lock with its fence, and the run's identity. What does not: SQL of
-tables (lake.py, warehouse.py). ARCHITECTURE 3, 4 and 17 are the rules.
+tables (lake.py, warehouse.py). ARCHITECTURE 3, 4 and 17 are the rules. Readers of files (pyarrow, numpy: 0.25 CPU s) are imported where a
+run reads, so that loading a code location stays cheap.
 """
 from __future__ import annotations
 
 import importlib.util
 import shutil
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import duckdb
@@ -21,13 +23,14 @@ import psycopg
 
 from partitions.customers import Customer
 from partitions.errors import BusyError, DeliveryError
-from resources.deliveries import DeliveredFile, effective, newest_period_end
 from resources.expressions import leaf_names
-from resources.landing import Loaded, load
 from resources.postgres import WRITER, Postgres, lake_role
 from resources.settings import Settings
 from resources.storage import TableSpec, landing_name
 from resources.versions import Version, next_number
+
+if TYPE_CHECKING:
+    from resources.landing import DeliveredFile, Loaded
 
 EXTENSIONS = ("ducklake", "postgres_scanner", "httpfs")
 RESOURCES_BY_SIZE = {"small": ("512MB", 2), "medium": ("1GB", 2), "giant": ("4GB", 4)}
@@ -92,6 +95,8 @@ class Session:
     @cached_property
     def as_of(self) -> date:
         """The last day that figures cover: the run's, else the end of the newest delivered period. Never the wall clock."""
+        from resources.deliveries import newest_period_end
+
         found = self.run.as_of or newest_period_end(self.lock, self.customer_id)
         if found is None:
             raise DeliveryError("no delivery of this customer declares a period, so the last day of the figures is unknown",
@@ -159,10 +164,14 @@ class Session:
 
     def deliveries(self, spec: TableSpec) -> list[DeliveredFile]:
         """The landed files that make up a bronze table now."""
+        from resources.deliveries import effective
+
         return effective(self.lock, self.customer_id, spec.name, spec.mode)
 
     def load_landing(self, spec: TableSpec) -> None:
         """Read a bronze table's files; afterwards `landing_<table>` stands in this session."""
+        from resources.landing import load
+
         columns = [c.name for c in spec.columns if not c.name.startswith("_")]
         self.landed[spec.name] = load(self.con, self.settings.landing_root, self.deliveries(spec), spec.formats, columns, landing_name(spec.name))
 
@@ -176,10 +185,8 @@ class Session:
         """Close what was opened; the lock goes last."""
         for name in reversed(self._opened):
             opened = getattr(self, name)
-            try:
+            with suppress(duckdb.Error, psycopg.Error):  # a connection that is already broken is closed enough
                 opened.close()
-            except (duckdb.Error, psycopg.Error):
-                pass  # a connection that is already broken is closed enough
         self._opened.clear()
         shutil.rmtree(self.temp, ignore_errors=True)
 
