@@ -75,6 +75,7 @@ def bare(name: str) -> dict[str, Any]:
     con = duckdb.connect(config={"memory_limit": memory, "threads": threads, "temp_directory": str(out / "tmp"), "preserve_insertion_order": False})
     load_extensions(con)
     con.execute(f"ATTACH 'dbname={login['dbname']} host={login['host']} user={login['user']} password={login['password']}' AS pg (TYPE postgres)")
+    con.execute("SET pg_use_binary_copy = false")
     started, copied, copy_seconds = time.monotonic(), 0, 0.0
     with postgres.connect(WRITER, customer=name) as connection:
         as_of = newest_period_end(connection, name)

@@ -14,7 +14,8 @@ HOURS = 24 * 122  # June to September 2024
 def write_billing(path: Path, lines: int) -> None:
     """`lines` FOCUS lines as Parquet, all text as most exports have it: pass k moves the charge hour and renames the resource."""
     with tempfile.TemporaryDirectory() as folder, duckdb.connect(config={"threads": 2, "memory_limit": "2GB"}) as con:
-        bills = [str(Path(folder) / name) for call in generate(Path(folder)) if call.customer == "acme" and call.source == "cloud_billing" for name in call.files]
+        wanted = [call for call in generate(Path(folder)) if (call.customer, call.source) == ("acme", "cloud_billing")]
+        bills = [str(Path(folder) / name) for call in wanted for name in call.files]
         con.execute("CREATE TABLE base AS SELECT * FROM read_csv(?, all_varchar = true, header = true)", [bills])
         con.execute("""DELETE FROM base WHERE TRY_CAST("BilledCost" AS DECIMAL(38, 12)) IS NULL OR TRY_CAST("ConsumedQuantity" AS DECIMAL(38, 12)) IS NULL
             OR TRY_CAST("ChargePeriodStart" AS TIMESTAMP) IS NULL OR TRY_CAST("ChargePeriodEnd" AS TIMESTAMP) IS NULL OR "BillingCurrency" IS NULL

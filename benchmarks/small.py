@@ -19,6 +19,7 @@ from resources.settings import settings
 from tests.installation import Installation, billing, inventory
 
 RUNS, EQUIPMENT_LINES, BILLING_LINES = 5, 300, 500
+KINDS = ("laptop", "monitor", "smartphone")
 
 
 def main() -> None:
@@ -32,7 +33,7 @@ def main() -> None:
     measured = []
     with tempfile.TemporaryDirectory() as folder:
         for number in range(RUNS + 1):  # the first one warms
-            devices = [{"equipment_id": f"e{i}", "quantity": 1 + (i + number) % 7, "item_type": ("laptop", "monitor", "smartphone")[i % 3]} for i in range(EQUIPMENT_LINES)]
+            devices = [{"equipment_id": f"e{i}", "quantity": 1 + (i + number) % 7, "item_type": KINDS[i % 3]} for i in range(EQUIPMENT_LINES)]
             hours = [{"ConsumedQuantity": f"{1 + (i + number) % 24}", "ChargePeriodStart": f"2024-09-{1 + i % 28:02d}T00:00:00Z"} for i in range(BILLING_LINES)]
             installation.land("small", "equipment_inventory", [inventory(Path(folder) / "inventory.csv", *devices)])
             installation.land("small", "cloud_billing", [billing(Path(folder) / "bill.csv", "account-small", *hours)])

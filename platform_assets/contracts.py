@@ -128,7 +128,7 @@ class Contract:
     def rules(self) -> tuple[Rule, ...]:
         """Every rule of the contract, table rules first."""
         found: list[Rule] = []
-        entries = [(None, q) for q in self.schema.quality or []]
+        entries: list[tuple[str | None, DataQuality]] = [(None, q) for q in self.schema.quality or []]
         entries += [(p.name, q) for p in self.properties for q in p.quality or []]
         for column, quality in entries:
             found.append(self._rule(column, quality, {rule.name for rule in found}))
@@ -173,7 +173,7 @@ def _sources_of(module: Path) -> set[Path]:
 
 def custom_of(prop: SchemaProperty) -> dict[str, Any]:
     """The customProperties of one column as a dict."""
-    return {entry.property: entry.value for entry in prop.customProperties or []}
+    return {str(entry.property): entry.value for entry in prop.customProperties or []}
 
 
 @cache
@@ -206,7 +206,7 @@ def _require(made: Contract) -> None:
     elif "accounting" not in made.custom or made.custom["accounting"] not in ("one_to_one", "explode", "group", "none"):
         problem = "customProperties needs accounting: one_to_one | explode | group | none"
     elif untyped := [p.name for p in made.properties if not p.physicalType]:
-        problem = f"columns without physicalType: {', '.join(untyped)}"
+        problem = f"columns without physicalType: {', '.join(map(str, untyped))}"
     elif not made.key:
         problem = "no column is marked primaryKey"
     if problem:

@@ -3,14 +3,14 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 
 from partitions.customers import Customer
 from partitions.errors import DeliveryError
 from platform_assets.contracts import Contract, contract
-from resources.deliveries import Landing, SourceContract, land
+from resources.deliveries import Landing, Mode, SourceContract, land
 from resources.settings import PROJECT
 
 
@@ -21,7 +21,7 @@ def source_contract(source: str) -> SourceContract:
         raise DeliveryError("no bronze table has this name", table=ascii(source)[:64], fix=f"known sources: {', '.join(sorted(known))}")
     made: Contract = contract(known[source])
     columns = tuple(c.name for c in made.columns if not c.name.startswith("_"))
-    return SourceContract(name=source, mode=made.spec.mode, columns=columns, formats=made.formats, owner_column=made.spec.owner_column)
+    return SourceContract(name=source, mode=cast(Mode, made.spec.mode), columns=columns, formats=made.formats, owner_column=made.spec.owner_column)
 
 
 def land_files(connection: psycopg.Connection[Any], root: Path, customer: Customer, source: str, files: list[Path],

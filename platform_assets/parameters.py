@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def limits_of(made: Contract) -> dict[str, dict]:
     """Column -> ODCS logicalTypeOptions (pattern, minimum, maximum)."""
-    return {p.name: p.logicalTypeOptions for p in made.properties if p.logicalTypeOptions}
+    return {str(p.name): p.logicalTypeOptions for p in made.properties if p.logicalTypeOptions}
 
 
 def check_all() -> int:

@@ -52,7 +52,7 @@ def read_reference(path: Path, spec: TableSpec, limits: dict[str, dict[str, Any]
 
 def _column(path: Path, column: Column, cells: list[tuple[int, str]], limits: dict[str, Any]) -> pa.Array:
     kind, cast = CASTS[column.type.lower().replace(" ", "")]
-    values = []
+    values: list[Any] = []
     for line, text in cells:
         if text == "":
             if column.required:
