@@ -19,7 +19,7 @@ from resources import versions
 from resources.postgres import READER, WRITER
 from resources.session import Session
 from resources.versions import Version
-from tests.installation import Installation, inventory
+from tests.installation import Installation, billing, inventory
 from tests.lake import session_for
 
 GOLD, PLATINUM = contract(impact.__file__).spec, contract(kpi_monthly.__file__).spec
@@ -129,11 +129,17 @@ def test_all_pointers_move_or_none(session: Session, monkeypatch: pytest.MonkeyP
 
 @pytest.fixture(scope="module")
 def collected(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Four published states of one customer (10, 20, 30, 40 laptops), then collection while a reader's transaction is open."""
+    """Three published states of one customer (10, 20, 30 laptops), then collection while a reader's transaction is open.
+
+    Every lake table changes from state to state: a snapshot is the whole catalog's, so the one that a kept version names also keeps what the
+    other tables had at that moment.
+    """
     folder = tmp_path_factory.mktemp("collection")
-    installation.declare(COLLECTED, sources={"equipment_inventory": {"format": "strata_1"}}, reporting={"months": 1})
+    installation.declare(COLLECTED, reporting={"months": 1})
     for quantity in (10, 20, 30):
-        installation.land(COLLECTED, "equipment_inventory", [inventory(folder / f"{quantity}.csv", {"quantity": quantity})])
+        row = {"quantity": quantity, "site": f"Site {quantity}"}
+        installation.land(COLLECTED, "equipment_inventory", [inventory(folder / f"{quantity}.csv", row)])
+        installation.land(COLLECTED, "cloud_billing", [billing(folder / f"b{quantity}.csv", f"account-{COLLECTED}", {"ConsumedQuantity": str(quantity)})])
         assert installation.run(COLLECTED).success
     lake = Path(installation.settings.lake_path(COLLECTED))
     files = set(lake.rglob("*.parquet"))
@@ -182,11 +188,18 @@ def test_readers_notice_nothing(collected, installation: Installation) -> None:
     assert installation.kpis(COLLECTED) == collected["kpis"]
 
 
-def test_files_that_nothing_names_are_released(collected, installation: Installation) -> None:
-    there = set(Path(installation.settings.lake_path(COLLECTED)).rglob("*.parquet"))
-    gone = collected["files"] - there
-    assert len(gone) >= 2  # bronze and silver of the first state
+def test_files_that_nothing_names_are_released_and_every_kept_version_can_be_read(collected, installation: Installation) -> None:
+    gone = collected["files"] - set(Path(installation.settings.lake_path(COLLECTED)).rglob("*.parquet"))
+    assert gone
     assert collected["result"].files == len(gone) + 1  # and the old orphan
+    kept = installation.query("SELECT table_name, snapshot_id, row_count FROM platform.table_version WHERE snapshot_id IS NOT NULL", customer=COLLECTED, role=WRITER)
+    assert len(kept) == 10  # five lake tables, two states
+    session = session_for(installation, COLLECTED)
+    try:
+        read = [session.con.execute(f"SELECT count(*) FROM lake.{row['table_name']} AT (VERSION => {row['snapshot_id']})").fetchone()[0] for row in kept]
+    finally:
+        session.close()
+    assert read == [row["row_count"] for row in kept]
 
 
 def test_an_orphan_is_removed_only_when_it_is_old(collected) -> None:
