@@ -33,7 +33,7 @@ CASTS: dict[str, tuple[pa.DataType, Callable[[str], Any]]] = {
 
 
 def read_reference(path: Path, spec: TableSpec, limits: dict[str, dict[str, Any]]) -> pa.Table:
-    """One reference file as Arrow. `limits` maps column -> ODCS logicalTypeOptions; raises ParameterError naming file, row, column."""
+    """One reference file as Arrow. `limits` maps column -> values, pattern, minimum, maximum; raises ParameterError naming file, row, column."""
     with path.open(newline="", encoding="utf-8") as file:
         reader = csv.reader(file)
         header = next(reader, [])
@@ -70,6 +70,8 @@ def _column(path: Path, column: Column, cells: list[tuple[int, str]], limits: di
 
 
 def _beyond(value: Any, limits: dict[str, Any]) -> str | None:
+    if (known := limits.get("values")) and value not in known:
+        return f"is none of {', '.join(map(str, known))}"
     if (pattern := limits.get("pattern")) and not re.fullmatch(pattern, str(value)):
         return f"does not match {pattern}"
     if (least := limits.get("minimum")) is not None and value < least:

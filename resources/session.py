@@ -10,7 +10,7 @@ import importlib.util
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, wraps
@@ -85,6 +85,7 @@ class Session:
         self.landed: dict[str, Loaded] = {}
         self.checker: Any = None  # GX's engine over `warehouse`, kept because a collected one closes the connection
         self._opened: list[str] = []
+        self._stack = ExitStack()
         self.temp = settings.temp_root / f"{customer.id}-{run.run_id[:8]}"
 
     # the customer's lock
@@ -143,17 +144,18 @@ class Session:
     @cached_property
     def con(self) -> duckdb.DuckDBPyConnection:
         """The locked DuckDB session, in which bronze, silver and gold compute."""
+        from dagster_duckdb import DuckDBResource
+
         self.fence  # noqa: B018
         self.temp.mkdir(parents=True, exist_ok=True)
         memory, threads = RESOURCES_BY_SIZE[self.customer.size_class]
-        connection = duckdb.connect(config={"autoinstall_known_extensions": False, "autoload_known_extensions": False,
-                                            "allow_community_extensions": False, "memory_limit": memory, "threads": threads,
-                                            "temp_directory": str(self.temp), "preserve_insertion_order": False})
+        options = {"autoinstall_known_extensions": False, "autoload_known_extensions": False, "allow_community_extensions": False,
+                   "memory_limit": memory, "threads": threads, "temp_directory": str(self.temp), "preserve_insertion_order": False}
+        connection = self._stack.enter_context(DuckDBResource(database=":memory:", connection_config=options).get_connection())
         connection.execute("SET TimeZone = 'UTC'")
         load_extensions(connection, (*EXTENSIONS, "httpfs") if "://" in self.settings.lake_root else EXTENSIONS)
         self._attach(connection)
         self._lock_down(connection)
-        self._opened.append("con")
         return connection
 
     def _attach(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -209,9 +211,11 @@ class Session:
 
     def close(self) -> None:
         """Close what was opened; the lock goes last."""
+        with suppress(duckdb.Error):
+            self._stack.close()
         for name in reversed(self._opened):
             opened = getattr(self, name)
-            with suppress(duckdb.Error, psycopg.Error):  # a connection that is already broken is closed enough
+            with suppress(psycopg.Error):  # a connection that is already broken is closed enough
                 opened.close()
         self._opened.clear()
         shutil.rmtree(self.temp, ignore_errors=True)

@@ -5,7 +5,6 @@ import ast
 import csv
 import shutil
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 
 import ibis.expr.types as ir
@@ -15,8 +14,9 @@ from partitions.errors import ContractError, ParameterError
 from platform_assets import greenit
 from platform_assets.composition import tables_of
 from platform_assets.contracts import Contract, contract
-from platform_assets.parameters import check_all, read_file
+from platform_assets.parameters import check_all, limits_of
 from platform_assets.tables import LAYERS, REFERENCES, reference_contracts, table
+from resources.parameter_files import read_reference
 from resources.settings import PROJECT
 
 TABLES = {f"{made.layer}/{made.table}": (asset, made) for asset, made in tables_of(greenit)}
@@ -148,6 +148,16 @@ def rows_of(made: Contract) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def read_copy(made: Contract, rows: list[dict[str, str]], folder: Path) -> None:
+    """Read changed rows as a run reads the file itself."""
+    copy = folder / f"{made.table}.csv"
+    with copy.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+    read_reference(copy, made.spec, limits_of(made))
+
+
 def test_every_reference_file_keeps_its_contract() -> None:
     files = [path for kind in REFERENCES for path in (PROJECT / kind).glob("*.csv")]
     assert check_all() == len(files) == len(reference_contracts()) > 15
@@ -166,23 +176,33 @@ def test_every_figure_has_source_licence_validity_and_a_unit(made: Contract) -> 
 @pytest.mark.parametrize("made", [made for made in PARAMETERS if "unit" in {c.name for c in made.columns}], ids=lambda made: made.table)
 def test_an_unknown_unit_is_refused_by_file_row_and_column(made: Contract, tmp_path: Path) -> None:
     rows = rows_of(made)
+    read_copy(made, rows, tmp_path)
     rows[1]["unit"] = "furlongs"
-    copy = tmp_path / made.path.name
-    with (tmp_path / f"{made.table}.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
-    with pytest.raises(ParameterError, match=rf"file {made.table}.csv, row 3, column unit\] 'furlongs'"):
-        read_file(replace(made, path=copy))
+    with pytest.raises(ParameterError, match=rf"file {made.table}.csv, row 3, column unit\] 'furlongs' is none of"):
+        read_copy(made, rows, tmp_path)
 
 
-def test_a_unit_column_declares_its_units_as_a_rule_too() -> None:
-    """Pattern (read at every use) and in_set rule (checked by tests) say the same words."""
-    for made in PARAMETERS:
-        units = next((p for p in made.properties if p.name == "unit"), None)
-        if units is not None:
-            rule = next(rule for rule in made.rules if rule.kwargs.get("column") == "unit")
-            assert set(units.logicalTypeOptions["pattern"].strip("()").split("|")) == set(rule.kwargs["value_set"]), made.table
+@pytest.mark.parametrize(("name", "column", "text", "words"), [
+    ("grid_factor", "value", "-0.1", "is below 0"), ("grid_factor", "value", "201", "is above 200"), ("grid_factor", "value", "12,5", "is no double"),
+    ("grid_factor", "country_code", "fra", "does not match"), ("grid_factor", "valid_from", "01/02/2024", "is no date"),
+    ("grid_factor", "licence", "AGPL-3.0", "is none of"), ("grid_factor", "source", "", "a required value is missing"),
+    ("scope_rule", "scope", "4", "is none of 1, 2, 3"), ("status_rule", "has_use", "yes", "is no boolean"), ("device_lifetime", "value", "0.4", "is below 0.5"),
+])
+def test_a_bad_cell_of_a_parameter_file_is_refused_by_file_row_and_column(name: str, column: str, text: str, words: str, tmp_path: Path) -> None:
+    made = next(made for made in PARAMETERS if made.table == name)
+    rows = rows_of(made)
+    rows[2][column] = text
+    with pytest.raises(ParameterError, match=rf"file {name}.csv, row 4, column {column}\].*{words}"):
+        read_copy(made, rows, tmp_path)
+
+
+def test_a_key_that_stands_twice_and_a_changed_header_are_refused(tmp_path: Path) -> None:
+    made = next(made for made in PARAMETERS if made.table == "usage_rate")
+    rows = rows_of(made)
+    with pytest.raises(ParameterError, match="row 5, column ownership.*the key of line 2 stands again"):
+        read_copy(made, [*rows[:3], rows[0]], tmp_path)
+    with pytest.raises(ParameterError, match="row 1.*header and contract differ: einheit, unit"):
+        read_copy(made, [{("einheit" if name == "unit" else name): text for name, text in row.items()} for row in rows], tmp_path)
 
 
 def test_contracts_are_read_from_their_module_or_their_own_path() -> None:
