@@ -13,6 +13,7 @@ import psycopg
 from psycopg import sql
 
 from partitions.customers import load_customers
+from partitions.errors import StrataError
 from resources.postgres import WRITER, Postgres
 from resources.session import RunIdentity, Session
 from resources.settings import Settings
@@ -29,10 +30,15 @@ class Collected:
     files: int
 
 
-def collect(postgres: Postgres, settings: Settings, keep: int = 0) -> dict[str, Collected]:
-    """Collect every declared customer, each under its own lock."""
-    return {name: collect_customer(Session(settings, postgres, found, RunIdentity("gc", None, "gc", "gc")), keep)
-            for name, found in load_customers(settings.customers).items()}
+def collect(postgres: Postgres, settings: Settings, keep: int = 0) -> dict[str, Collected | StrataError]:
+    """Collect every declared customer, each under its own lock; one that cannot be (busy, never applied) holds up nobody."""
+    done: dict[str, Collected | StrataError] = {}
+    for name, found in load_customers(settings.customers).items():
+        try:
+            done[name] = collect_customer(Session(settings, postgres, found, RunIdentity("gc", None, "gc", "gc")), keep)
+        except StrataError as error:
+            done[name] = error
+    return done
 
 
 def collect_customer(session: Session, keep: int = 0) -> Collected:

@@ -8,14 +8,14 @@ from platform_assets.contracts import Contract
 from platform_assets.tables import REFERENCES, reference_contracts
 from resources.settings import PROJECT
 
+if TYPE_CHECKING:
+    import pyarrow as pa
+
 LIMITS = {  # Great Expectations' words -> ours
     "expect_column_values_to_be_in_set": {"value_set": "values"},
     "expect_column_values_to_match_regex": {"regex": "pattern"},
     "expect_column_values_to_be_between": {"min_value": "minimum", "max_value": "maximum"},
 }
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 
 def limits_of(made: Contract) -> dict[str, dict[str, Any]]:

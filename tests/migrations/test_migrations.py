@@ -91,7 +91,7 @@ def test_applying_twice_does_nothing(installation: Installation) -> None:
 def test_files_follow_the_convention_and_each_number_stands_once() -> None:
     files = sorted(path.name for path in FOLDER.glob("*.sql"))
     assert files
-    assert [name for name in files if not name[0] == "V" or not name[1:4].isdigit() or name[4:6] != "__"] == []
+    assert [name for name in files if name[0] != "V" or not name[1:4].isdigit() or name[4:6] != "__"] == []
     assert len({name[:4] for name in files}) == len(files)
 
 
