@@ -31,7 +31,8 @@ def kpi_table(customer: str, rows: list[dict[str, Any]]) -> None:
         return
     newest = rows[-1]["period"]
     shown = [row for row in rows if row["period"] == newest]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), title=f"{customer}, {newest:%B %Y}", title_justify="left", caption=f"version {shown[-1]['version']}", caption_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), title=f"{customer}, {newest:%B %Y}", title_justify="left",
+                  caption=f"version {shown[-1]['version']}", caption_justify="left")
     for heading in ("scope", "category", "domain", "criterion", "method", "view"):
         table.add_column(heading, no_wrap=True)
     for heading in ("value", "from", "to", "unit", "quality", "covered"):

@@ -21,7 +21,7 @@ from resources.postgres import WRITER
 from tests.installation import Installation, billing, inventory
 
 GOOD, BAD = "cli_good", "cli_bad"
-ISSUE_KEYS = "period scope category domain criterion method view value value_min value_max unit dq_score coverage_pct version".split()
+ISSUE_KEYS = ["period", "scope", "category", "domain", "criterion", "method", "view", "value", "value_min", "value_max", "unit", "dq_score", "coverage_pct", "version"]
 
 
 def run(*words: str | Path) -> Result:
