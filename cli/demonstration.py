@@ -26,7 +26,8 @@ def demonstrate(reconcile: Callable[..., Any], postgres: Postgres) -> None:
         for call in generate(Path(folder)):
             found = declared[call.customer]
             with postgres.connect(WRITER, customer=found.id) as connection:
-                made = land_files(connection, postgres.settings.landing_root, found, call.source, [Path(folder, name) for name in call.files], call.period, call.sequence)
+                files = [Path(folder, name) for name in call.files]
+                made = land_files(connection, postgres.settings.landing_root, found, call.source, files, call.period, call.sequence)
             click.echo(f"{found.id:<12} landed {call.source} {call.period or ''}: {made.result}, {made.rows:,} rows, {made.faulty} to quarantine")
     outcomes = launch_all(postgres, list(declared), None, None)
     for name in declared:

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-WIDTH = 128  # columns of a terminal that the table needs
+WIDTH = 140  # columns of a terminal that the table needs
 COLUMNS = ("period", "scope", "category", "domain", "criterion", "method", "view", "value", "value_min", "value_max", "unit", "dq_score",
            "coverage_pct", "version")
 
@@ -22,6 +22,7 @@ def kpi_rows(connection: psycopg.Connection, period: date | None = None) -> list
 
 def kpi_table(customer: str, rows: list[dict[str, Any]]) -> None:
     """Print the newest month of `rows`."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
@@ -30,7 +31,8 @@ def kpi_table(customer: str, rows: list[dict[str, Any]]) -> None:
         return
     newest = rows[-1]["period"]
     shown = [row for row in rows if row["period"] == newest]
-    table = Table(title=f"{customer}, {newest:%B %Y}", title_justify="left", caption=f"version {shown[-1]['version']}", caption_justify="left")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), title=f"{customer}, {newest:%B %Y}", title_justify="left",
+                  caption=f"version {shown[-1]['version']}", caption_justify="left")
     for heading in ("scope", "category", "domain", "criterion", "method", "view"):
         table.add_column(heading, no_wrap=True)
     for heading in ("value", "from", "to", "unit", "quality", "covered"):

@@ -195,8 +195,13 @@ def gc(keep: int) -> None:
     from platform_assets.collection import collect
 
     postgres = _up()
-    for name, found in collect(postgres, settings(), keep).items():
-        click.echo(f"{name}: {found.versions} versions and {found.rows:,} rows removed, {found.files} files released")
+    done = collect(postgres, settings(), keep)
+    for name, found in done.items():
+        if isinstance(found, StrataError):
+            click.secho(f"{name}: {type(found).__name__}: {found}", fg="red", err=True)
+        else:
+            click.echo(f"{name}: {found.versions} versions and {found.rows:,} rows removed, {found.files} files released")
+    sys.exit(1 if any(isinstance(found, StrataError) for found in done.values()) else 0)
 
 
 @strata.command()

@@ -154,9 +154,9 @@ def _reason(error: Mapping[str, Any]) -> str:
     return "this key is unknown" if error["type"] == "extra_forbidden" else error["msg"].removeprefix("Value error, ")
 
 
-def _line(node: yaml.Node, place: Iterable[Any]) -> int:
+def _line(node: yaml.Node | None, place: Iterable[Any]) -> int:
     """The line of the deepest key on the way that exists; for a missing key that of the mapping it belongs to."""
-    line = node.start_mark.line
+    line = node.start_mark.line if node else 0
     for part in place:
         if isinstance(node, yaml.MappingNode):
             found = next(((key, value) for key, value in node.value if key.value == part), None)

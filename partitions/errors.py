@@ -15,7 +15,7 @@ class StrataError(Exception):
         self.problem, self.fix = problem, fix
         self.place = {name: value for name, value in place.items() if value is not None}
         where = ", ".join(f"{name} {_printable(value)}" for name, value in self.place.items())
-        super().__init__("".join([f"[{where}] " if where else "", problem, f" Fix: {fix}" if fix else ""]))
+        super().__init__("".join([f"[{where}] " if where else "", problem, f". Fix: {fix}" if fix else ""]))
 
 
 def _printable(value: Any) -> str:
@@ -60,5 +60,5 @@ class BusyError(StrataError):
     """Another run of the same customer holds its lock."""
 
 
-class FencedError(StrataError):
+class FencedError(PermanentError):
     """This run lost its customer's lock to a later run; nothing of it was kept."""

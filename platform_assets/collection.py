@@ -5,18 +5,24 @@ version read. What does not: erasing a customer.
 """
 from __future__ import annotations
 
+import shutil
+import time
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import duckdb
 import psycopg
 from psycopg import sql
 
 from partitions.customers import load_customers
-from resources.postgres import WRITER, Postgres
+from partitions.errors import StrataError
+from resources.deliveries import INCOMING
+from resources.postgres import Postgres
 from resources.session import RunIdentity, Session
 from resources.settings import Settings
 
-ORPHAN_AGE = "1 day"  # a file that no snapshot names is left alone this long: a running writer may be about to name it
+ORPHAN_SECONDS = 86_400  # a file that no snapshot names is left alone this long: a running writer may be about to name it
 
 
 @dataclass(frozen=True)
@@ -28,10 +34,15 @@ class Collected:
     files: int
 
 
-def collect(postgres: Postgres, settings: Settings, keep: int = 0) -> dict[str, Collected]:
-    """Collect every declared customer, each under its own lock."""
-    return {name: collect_customer(Session(settings, postgres, found, RunIdentity("gc", None, "gc", "gc")), keep)
-            for name, found in load_customers(settings.customers).items()}
+def collect(postgres: Postgres, settings: Settings, keep: int = 0) -> dict[str, Collected | StrataError]:
+    """Collect every declared customer, each under its own lock; one that cannot be (busy, never applied) holds up nobody."""
+    done: dict[str, Collected | StrataError] = {}
+    for name, found in load_customers(settings.customers).items():
+        try:
+            done[name] = collect_customer(Session(settings, postgres, found, RunIdentity("gc", None, "gc", "gc")), keep)
+        except StrataError as error:
+            done[name] = error
+    return done
 
 
 def collect_customer(session: Session, keep: int = 0) -> Collected:
@@ -45,7 +56,7 @@ def collect_customer(session: Session, keep: int = 0) -> Collected:
             for name, version, _ in gone:
                 connection.execute("DELETE FROM platform.table_version WHERE customer_id = %s AND table_name = %s AND version = %s",
                                    [session.customer_id, name, version])
-        files = _expire(session)
+        files = _expire(session) + _sweep(session.settings.landing_root / session.customer_id)
         return Collected(len(gone), rows, files)
     finally:
         session.close()
@@ -83,14 +94,14 @@ def _expire(session: Session) -> int:
     if expired:
         con.execute(f"CALL ducklake_expire_snapshots('lake', versions => [{', '.join(map(str, expired))}])")
     files = con.execute("CALL ducklake_cleanup_old_files('lake', cleanup_all => true)").fetchall()
-    try:
-        files += con.execute(f"CALL ducklake_delete_orphaned_files('lake', older_than => now() - INTERVAL '{ORPHAN_AGE}')").fetchall()
-    except duckdb.Error:
-        pass  # an object store that cannot be listed keeps its orphans until it can
+    with suppress(duckdb.Error):  # an object store that cannot be listed keeps its orphans until it can
+        files += con.execute(f"CALL ducklake_delete_orphaned_files('lake', older_than => now() - INTERVAL '{ORPHAN_SECONDS} seconds')").fetchall()
     return len(files)
 
 
-def vacuum(postgres: Postgres) -> None:
-    """Give the space of deleted rows back to PostgreSQL."""
-    with postgres.connect(WRITER, autocommit=True) as connection:
-        connection.execute("VACUUM (ANALYZE)")
+def _sweep(landing: Path) -> int:
+    """Remove what a landing that was killed left in its staging folder; anything younger than a day may be under way."""
+    left = [path for path in (landing / INCOMING).glob("*") if time.time() - path.stat().st_mtime > ORPHAN_SECONDS]
+    for path in left:
+        shutil.rmtree(path, ignore_errors=True)
+    return len(left)

@@ -3,6 +3,7 @@
 What belongs here: expressions every domain's silver shares. What does not: I/O, a table's own columns, and any business rule.
 A format's conventions come from its bronze contract (`resources/formats.py`); a number is read exactly or not at all.
 """
+
 from __future__ import annotations
 
 import re
@@ -20,12 +21,12 @@ FAST_SCALE, FAST_DIGITS = 12, 6  # of the decimal that fits 64 bits, see `to_dec
 
 
 @ibis.udf.scalar.builtin(name="try_strptime")
-def _try_strptime(text: str, pattern: str) -> datetime:
+def _try_strptime(text: str, pattern: str) -> datetime:  # type: ignore[empty-body]
     """DuckDB's: NULL where the text does not follow the pattern."""
 
 
 @ibis.udf.scalar.builtin(name="rtrim")
-def _without_trailing(text: str, marks: str) -> str:
+def _without_trailing(text: str, marks: str) -> str:  # type: ignore[empty-body]
     """The text without these characters at its end."""
 
 
@@ -39,7 +40,9 @@ def slug(column: ir.StringValue) -> ir.StringValue:
     return trimmed(column).lower()
 
 
-def by_format(value: ir.StringValue, format_column: ir.StringValue, conventions: Conventions, read: Callable[[ir.StringValue, Convention], ir.Value]) -> ir.Value:
+def by_format(
+    value: ir.StringValue, format_column: ir.StringValue, conventions: Conventions, read: Callable[[ir.StringValue, Convention], ir.Value]
+) -> ir.Value:
     """`read(value, convention)` of the row's own format; NULL for a format without conventions."""
     return ibis.cases(*((format_column == name, read(value, convention)) for name, convention in sorted(conventions.items())))
 

@@ -6,6 +6,7 @@ What belongs here: reading `<table>.odcs.yaml` and answering questions about it.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -17,9 +18,13 @@ from pydantic import ValidationError
 
 from partitions.errors import ContractError
 from resources.formats import Format, formats_of
+from resources.settings import PROJECT
 from resources.storage import Column, TableSpec
 
 SEVERITIES = {"error", "warning"}
+READERS = ("landing.py", "inspection.py", "records.py", "headers.py")  # of resources/: what a bronze table's rows are read by
+DOMAIN_HELPERS = {"conform"}
+IMPORTED = re.compile(r"^from (platform_assets(?:\.\w+)+) import", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -109,16 +114,21 @@ class Contract:
 
     @cached_property
     def fingerprint(self) -> str:
-        """What the table is computed by: a hash of its module and its contract."""
+        """What the table is computed by: a hash of its module, its contract and the project's modules that it calls."""
         module = self.path.with_name(f"{self.table}.py")
-        parts = [path.read_bytes() for path in (module, self.path) if path.exists()]
-        return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
+        sources = _sources_of(module) if module.exists() else {self.path}
+        if self.layer == "bronze":
+            sources |= {PROJECT / "resources" / name for name in READERS}
+        digest = hashlib.sha256()
+        for path in sorted(sources):
+            digest.update(path.relative_to(PROJECT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+        return digest.hexdigest()[:12]
 
     @cached_property
     def rules(self) -> tuple[Rule, ...]:
         """Every rule of the contract, table rules first."""
         found: list[Rule] = []
-        entries = [(None, q) for q in self.schema.quality or []]
+        entries: list[tuple[str | None, DataQuality]] = [(None, q) for q in self.schema.quality or []]
         entries += [(p.name, q) for p in self.properties for q in p.quality or []]
         for column, quality in entries:
             found.append(self._rule(column, quality, {rule.name for rule in found}))
@@ -143,9 +153,27 @@ class Contract:
         return next((m.username for m in members if m.role == role), None)
 
 
+def _sources_of(module: Path) -> set[Path]:
+    """A table's module with the modules of its domain, and the shared ones of DOMAIN_HELPERS, that it imports; a table's contract with it."""
+    found: set[Path] = set()
+    waiting = [module]
+    while waiting:
+        path = waiting.pop()
+        if path in found or not path.exists():
+            continue
+        found.add(path)
+        if (beside := path.with_name(f"{path.stem}.odcs.yaml")).exists():
+            found.add(beside)
+        for name in IMPORTED.findall(path.read_text(encoding="utf-8")):
+            imported = PROJECT / Path(*name.split(".")).with_suffix(".py")
+            if imported.parent != PROJECT / "platform_assets" or imported.stem in DOMAIN_HELPERS:
+                waiting.append(imported)
+    return found
+
+
 def custom_of(prop: SchemaProperty) -> dict[str, Any]:
     """The customProperties of one column as a dict."""
-    return {entry.property: entry.value for entry in prop.customProperties or []}
+    return {str(entry.property): entry.value for entry in prop.customProperties or []}
 
 
 @cache
@@ -178,7 +206,7 @@ def _require(made: Contract) -> None:
     elif "accounting" not in made.custom or made.custom["accounting"] not in ("one_to_one", "explode", "group", "none"):
         problem = "customProperties needs accounting: one_to_one | explode | group | none"
     elif untyped := [p.name for p in made.properties if not p.physicalType]:
-        problem = f"columns without physicalType: {', '.join(untyped)}"
+        problem = f"columns without physicalType: {', '.join(map(str, untyped))}"
     elif not made.key:
         problem = "no column is marked primaryKey"
     if problem:

@@ -20,6 +20,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.pool import StaticPool
 
 from platform_assets.contracts import Rule
+from resources.facts import without_values
 from resources.session import Session
 from resources.storage import TableSpec
 from resources.versions import Version
@@ -53,18 +54,19 @@ def evaluate(session: Session, spec: TableSpec, rules: tuple[Rule, ...], version
     """The outcome of each rule on that version's rows, pushed down as SQL; in the order of `rules`."""
     engine = _lake_engine(session) if spec.in_lake else _warehouse_engine(session)
     data = SqlAlchemyBatchData(execution_engine=engine, query=_query(session, spec, version), create_temp_table=False)
-    validator = Validator(execution_engine=engine, batches=[Batch(data=data)])
+    validator = Validator(execution_engine=engine, batches=[Batch(data=data)])  # type: ignore[arg-type] # GX's annotation leaves its own class out
     validator._metrics_calculator._show_progress_bars = False  # noqa: SLF001  no public switch without a data context
     configurations = [ExpectationConfiguration(type=r.expectation, kwargs={**r.kwargs, "result_format": _result_format(spec, r)}, meta={"rule": r.name})
                       for r in rules]
     results = validator.graph_validate(configurations, runtime_configuration={"catch_exceptions": True})
-    found = {r.expectation_config.meta["rule"]: _outcome(r) for r in results}
+    shown = {r.name for r in rules if _is_public(spec, r)}
+    found = {r.expectation_config.meta["rule"]: _outcome(r, r.expectation_config.meta["rule"] in shown) for r in results}
     return [found.get(rule.name, Outcome(False, error="Great Expectations gave no result")) for rule in rules]
 
 
 def _query(session: Session, spec: TableSpec, version: Version) -> str:
     if spec.in_lake:
-        return f"SELECT * FROM lake.{spec.qualified} AT (VERSION => {int(version.snapshot_id)})"
+        return f"SELECT * FROM lake.{spec.qualified} AT (VERSION => {version.snapshot_id})"
     return f"SELECT * FROM {spec.qualified} WHERE customer_id = '{session.customer_id}' AND version = {int(version.version)}"
 
 
@@ -82,21 +84,26 @@ def _warehouse_engine(session: Session) -> SqlAlchemyExecutionEngine:
     return session.checker
 
 
+def _is_public(spec: TableSpec, rule: Rule) -> bool:
+    """Whether a rule's values may be shown: each column it names is public; a rule on the whole table names none."""
+    named = {value for key, value in rule.kwargs.items() if key in ("column", "column_A", "column_B")} | set(rule.kwargs.get("column_list") or ())
+    return named <= set(spec.public_columns)
+
+
 def _result_format(spec: TableSpec, rule: Rule) -> dict[str, Any]:
     """Counts always; values only of a public column, and few."""
-    shown = SAMPLE if rule.kwargs.get("column") in spec.public_columns else 0
-    return {"result_format": "BASIC", "partial_unexpected_count": shown}
+    return {"result_format": "BASIC", "partial_unexpected_count": SAMPLE if _is_public(spec, rule) else 0}
 
 
-def _outcome(result: Any) -> Outcome:
+def _outcome(result: Any, is_public: bool) -> Outcome:
     info = result.exception_info or {}
     if "raised_exception" in info:
         info = {"": info}
     raised = [entry for entry in info.values() if isinstance(entry, dict) and entry.get("raised_exception")]
     if raised or (not result.success and not result.result):
-        return Outcome(False, error=str(raised[0].get("exception_message"))[:500] if raised else "no result")
-    known = ("unexpected_count", "element_count", "unexpected_percent", "observed_value")
+        return Outcome(False, error=without_values(str(raised[0].get("exception_message")))[:500] if raised else "no result")
+    known = ("unexpected_count", "element_count", "unexpected_percent", *(["observed_value"] if is_public else []))
     facts = {name: result.result[name] for name in known if isinstance(result.result.get(name), int | float | str)}
-    if sample := result.result.get("partial_unexpected_list"):
+    if is_public and (sample := result.result.get("partial_unexpected_list")):
         facts["sample"] = ", ".join(str(value) for value in sample[:SAMPLE])
     return Outcome(bool(result.success), facts)

@@ -3,28 +3,28 @@ from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 
 from partitions.customers import Customer
 from partitions.errors import DeliveryError
 from platform_assets.contracts import Contract, contract
-from resources.deliveries import Landing, SourceContract, land
+from resources.deliveries import Landing, Mode, SourceContract, land
 from resources.settings import PROJECT
 
 
-def source_contract(source: str) -> SourceContract:
+def source_contract(source: str, customer: str | None = None) -> SourceContract:
     """What the bronze contract called `source` says of deliveries; raises DeliveryError for an unknown source."""
     known = {path.name.removesuffix(".odcs.yaml"): path for path in (PROJECT / "platform_assets").glob("*/bronze/*.odcs.yaml")}
     if source not in known:
-        raise DeliveryError("no bronze table has this name", table=ascii(source)[:64], fix=f"known sources: {', '.join(sorted(known))}")
+        raise DeliveryError("no bronze table has this name", customer=customer, table=ascii(source)[:64], fix=f"known sources: {', '.join(sorted(known))}")
     made: Contract = contract(known[source])
     columns = tuple(c.name for c in made.columns if not c.name.startswith("_"))
-    return SourceContract(name=source, mode=made.spec.mode, columns=columns, formats=made.formats, owner_column=made.spec.owner_column)
+    return SourceContract(name=source, mode=cast(Mode, made.spec.mode), columns=columns, formats=made.formats, owner_column=made.spec.owner_column)
 
 
 def land_files(connection: psycopg.Connection[Any], root: Path, customer: Customer, source: str, files: list[Path],
                period: str | date | None, sequence: int | None) -> Landing:
     """Accept files as one delivery of a customer's source."""
-    return land(connection, root, customer, source_contract(source), files, period, sequence)
+    return land(connection, root, customer, source_contract(source, customer.id), files, period, sequence)

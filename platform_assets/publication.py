@@ -10,7 +10,7 @@ from platform_assets.contracts import Contract
 from platform_assets.tables import TRANSIENT, asset_key
 from resources import versions
 from resources.failpoints import failpoint
-from resources.session import Session
+from resources.session import Session, fenced
 from resources.sessions import permanent, session_of_step
 from resources.versions import Version
 
@@ -40,6 +40,7 @@ def publication_of(domain: str, contracts: list[Contract]) -> dg.AssetsDefinitio
     return publication
 
 
+@fenced
 def publish(session: Session, domain: str, tables: list[str]) -> tuple[int | None, dict[str, int]]:
     """Move all pointers of a domain for one customer; raises PublicationError. Returns the publication's number and what is live."""
     chosen = {name: _candidate(session, name) for name in tables}

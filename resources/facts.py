@@ -1,6 +1,7 @@
 """What a materialization tells in Dagster's UI: counts, version, bytes, a chart, SQL. Never a value of a column that is not public."""
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import dagster as dg
@@ -36,3 +37,13 @@ def bars(title: str, counts: list[tuple[Any, int]]) -> dg.MetadataValue:
     lines = [f"| {title} | rows | |", "| --- | ---: | --- |"]
     lines += [f"| {label} | {count:,} | {'▇' * -(-20 * count // most)} |" for label, count in counts]
     return dg.MetadataValue.md("\n".join(lines))
+
+
+def without_values(message: str) -> str:
+    """The first line of an engine's error with everything quoted and every free number masked: both engines quote the row that they trip over.
+
+    PostgreSQL puts whole rows into DETAIL, which is a later line; `DECIMAL(38,18)` and `INT32` stay.
+    """
+    first = message.strip().partition("\n")[0]
+    masked = re.sub(r"""(["']).*\1""", "\u2026", first)
+    return re.sub(r"(?<![\w(,.-])-?\d[\d.,eE+-]*", "\u2026", masked)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import secrets
 import warnings
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator
 
 import psycopg
 from psycopg import sql
@@ -58,8 +58,9 @@ class Postgres:
 
     def parameters(self, role: str, database: str, **more: str) -> dict[str, str]:
         """libpq parameters of a role, password included."""
-        server = conninfo_to_dict(self.settings.dsn) if self.settings.dsn else {"host": str(self.settings.runtime)}
-        return {**server, "user": role, "password": self.password(role), "dbname": database, **more}
+        server = {k: str(v) for k, v in conninfo_to_dict(self.settings.dsn).items()} if self.settings.dsn else {"host": str(self.settings.runtime)}
+        login = {} if role == SUPERUSER and self.settings.dsn else {"user": role, "password": self.password(role)}
+        return {**server, **login, "dbname": database, **more}
 
     def connect(self, role: str, database: str | None = None, *, customer: str | None = None, autocommit: bool = False) -> psycopg.Connection:
         """A connection of `role` to the warehouse (or `database`), bound to `customer` for row-level security where given."""
@@ -69,8 +70,6 @@ class Postgres:
 
     def password(self, role: str) -> str:
         """The password of a role; raises SettingsError where the role was never made."""
-        if role == SUPERUSER and self.settings.dsn:
-            return conninfo_to_dict(self.settings.dsn).get("password", "")
         path = self.settings.secrets / role
         if not path.exists():
             raise SettingsError(f"role {role} has no secret", fix="run `strata up` (or `strata customers apply` for a customer's role)")

@@ -1,103 +1,24 @@
 """Reference inputs of a run: parameters, vocabularies, the calendar and the landing zone, as ibis tables in the consumer's engine.
 
-What belongs here: reading a reference CSV with its contract's types and refusing a bad one by file, line and column. What does not: the
-figures (parameters/, vocabularies/) and what a table does with them.
+What belongs here: what stands behind a name that no run writes. What does not: reading the files (parameter_files.py), the figures, and what
+a table does with them.
 """
 from __future__ import annotations
 
-import csv
-import re
-from collections.abc import Callable
-from datetime import date, timedelta
-from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import ibis.expr.types as ir
-import pyarrow as pa
 
-from partitions.errors import ParameterError
-from resources.settings import PROJECT
 from resources.expressions import unbound
 from resources.session import Session
 from resources.sessions import permanent, session_of
-from resources.storage import COLUMN_SCHEMA, Column, TableSpec, landing_name, pg_type, plain, spec_of, unfolded
+from resources.settings import PROJECT
+from resources.storage import COLUMN_SCHEMA, landing_name, pg_type, plain, spec_of, unfolded
 
-MONTHS_SCHEMA = pa.schema([("month_start", pa.date32()), ("month_end", pa.date32())])
-TRUTH = {"true": True, "false": False}
-CASTS: dict[str, tuple[pa.DataType, Callable[[str], Any]]] = {
-    "varchar": (pa.string(), str),
-    "bigint": (pa.int64(), int),
-    "double": (pa.float64(), float),
-    "boolean": (pa.bool_(), TRUTH.__getitem__),
-    "date": (pa.date32(), date.fromisoformat),
-    "decimal(38,12)": (pa.decimal128(38, 12), Decimal),
-    "decimal(38,18)": (pa.decimal128(38, 18), Decimal),
-}
-
-
-def read_reference(path: Path, spec: TableSpec, limits: dict[str, dict[str, Any]]) -> pa.Table:
-    """One reference file as Arrow. `limits` maps column -> ODCS logicalTypeOptions; raises ParameterError naming file, row, column."""
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.reader(file)
-        header = next(reader, [])
-        if header != [c.name for c in spec.columns]:
-            differing = sorted(set(header) ^ {c.name for c in spec.columns}) or ["their order"]
-            raise ParameterError(f"header and contract differ: {', '.join(differing)}", file=path.name, row=1, fix="keep the contract's columns")
-        rows = [(reader.line_num, row) for row in reader if row]
-    for line, row in rows:
-        if len(row) != len(header):
-            raise ParameterError(f"{len(row)} cells where {len(header)} are declared", file=path.name, row=line, fix="quote cells with commas")
-    arrays = [_column(path, column, [(line, row[i]) for line, row in rows], limits.get(column.name) or {}) for i, column in enumerate(spec.columns)]
-    made = pa.table(arrays, names=header)
-    _unique(path, spec, made, [line for line, _ in rows])
-    return made
-
-
-def _column(path: Path, column: Column, cells: list[tuple[int, str]], limits: dict[str, Any]) -> pa.Array:
-    kind, cast = CASTS[column.type.lower().replace(" ", "")]
-    values = []
-    for line, text in cells:
-        if text == "":
-            if column.required:
-                raise ParameterError("a required value is missing", file=path.name, row=line, column=column.name, fix="fill it in")
-            values.append(None)
-            continue
-        try:
-            value = cast(text)
-        except (ValueError, KeyError, InvalidOperation):
-            raise ParameterError(f"{text!r} is no {column.type}", file=path.name, row=line, column=column.name, fix="write it as ISO text") from None
-        if problem := _beyond(value, limits):
-            raise ParameterError(f"{text!r} {problem}", file=path.name, row=line, column=column.name, fix="correct it, or the contract")
-        values.append(value)
-    return pa.array(values, kind)
-
-
-def _beyond(value: Any, limits: dict[str, Any]) -> str | None:
-    if (pattern := limits.get("pattern")) and not re.fullmatch(pattern, str(value)):
-        return f"does not match {pattern}"
-    if (least := limits.get("minimum")) is not None and value < least:
-        return f"is below {least}"
-    if (most := limits.get("maximum")) is not None and value > most:
-        return f"is above {most}"
-    return None
-
-
-def _unique(path: Path, spec: TableSpec, made: pa.Table, lines: list[int]) -> None:
-    seen: dict[tuple, int] = {}
-    for line, key in zip(lines, zip(*(made.column(name).to_pylist() for name in spec.key), strict=True), strict=True):
-        if key in seen:
-            raise ParameterError(f"the key of line {seen[key]} stands again", file=path.name, row=line, column=", ".join(spec.key), fix="keep one")
-        seen[key] = line
-
-
-def months_of(as_of: date, count: int) -> pa.Table:
-    """`count` calendar months up to as_of: month_start, and month_end exclusive, the last one clipped at the day after as_of."""
-    first = as_of.year * 12 + as_of.month - count
-    starts = [date((first + i) // 12, (first + i) % 12 + 1, 1) for i in range(count)]
-    ends = [*starts[1:], as_of + timedelta(days=1)]
-    return pa.table([starts, ends], schema=MONTHS_SCHEMA)
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class ReferenceIOManager(dg.IOManager):
@@ -108,6 +29,8 @@ class ReferenceIOManager(dg.IOManager):
 
     @permanent
     def load_input(self, context: dg.InputContext) -> ir.Table:
+        from resources.parameter_files import months_of, physical_type
+
         session, metadata = session_of(context), context.upstream_output.definition_metadata
         kind, name = context.asset_key.path
         if kind == "landing":
@@ -120,7 +43,7 @@ class ReferenceIOManager(dg.IOManager):
             _copy_to_postgres(session, name, rows)
         else:
             session.con.register(name, rows)
-        return unbound(name, [(field.name, _physical(field.type)) for field in rows.schema])
+        return unbound(name, [(field.name, physical_type(field.type)) for field in rows.schema])
 
 
 _tables: dict[tuple[Path, int, int], pa.Table] = {}
@@ -128,6 +51,8 @@ _tables: dict[tuple[Path, int, int], pa.Table] = {}
 
 def _reference(kind: str, name: str, metadata: Any) -> pa.Table:
     """A reference file, read once per process and state of the file."""
+    from resources.parameter_files import read_reference
+
     path = PROJECT / kind / f"{name}.csv"
     state = (path, path.stat().st_mtime_ns, path.stat().st_size)
     if state not in _tables:
@@ -137,7 +62,9 @@ def _reference(kind: str, name: str, metadata: Any) -> pa.Table:
 
 def _copy_to_postgres(session: Session, name: str, rows: pa.Table) -> None:
     """A temporary table of the platinum session."""
-    declared = ", ".join(f'"{field.name}" {pg_type(_physical(field.type))}' for field in rows.schema)
+    from resources.parameter_files import physical_type
+
+    declared = ", ".join(f'"{field.name}" {pg_type(physical_type(field.type))}' for field in rows.schema)
     connection = session.warehouse
     connection.execute(f'CREATE TEMP TABLE IF NOT EXISTS "{name}" ({declared})')
     connection.execute(f'TRUNCATE "{name}"')
@@ -145,11 +72,6 @@ def _copy_to_postgres(session: Session, name: str, rows: pa.Table) -> None:
         for row in rows.to_pylist():
             copy.write_row(list(row.values()))
     connection.commit()
-
-
-def _physical(arrow: pa.DataType) -> str:
-    """The contract's physicalType of an Arrow type."""
-    return next(physical for physical, (kind, _) in CASTS.items() if kind == arrow)
 
 
 @dg.io_manager(required_resource_keys={"sessions"})

@@ -11,9 +11,12 @@ from datetime import date
 from typing import Any
 
 import dagster as dg
+import duckdb
+import psycopg
 
 from partitions.customers import customer
 from partitions.errors import CustomerError, PermanentError, SettingsError
+from resources.facts import without_values
 from resources.postgres import Postgres
 from resources.revision import code_commit, reference_version
 from resources.session import RunIdentity, Session
@@ -83,7 +86,7 @@ def spec_of_input(context: dg.InputContext) -> TableSpec:
 
 
 def permanent(function: Callable) -> Callable:
-    """Errors that would come again become failures without retry, with their place as metadata."""
+    """Errors that would come again become failures without retry, with their place as metadata; an engine's own errors lose the values they quote."""
 
     @functools.wraps(function)
     def wrapped(*arguments: Any, **named: Any) -> Any:
@@ -92,6 +95,8 @@ def permanent(function: Callable) -> Callable:
         except PermanentError as error:
             place = {name: str(value) for name, value in error.place.items()}
             raise dg.Failure(description=str(error), metadata={**place, "fix": error.fix or "-"}, allow_retries=False) from error
+        except (duckdb.Error, psycopg.Error) as error:
+            raise dg.Failure(description=f"{type(error).__name__}: {without_values(str(error))}") from None  # its cause would show them again
 
     return wrapped
 

@@ -19,7 +19,7 @@ from resources.facts import bars, output_facts
 from resources.failpoints import failpoint
 from resources.lake import check_rows, content_hash, version_to_read
 from resources.lineage import column_lineage
-from resources.session import Session
+from resources.session import Session, fenced
 from resources.sessions import permanent, session_of, spec_of_input, spec_of_output
 from resources.storage import TableSpec, plain
 from resources.versions import Version
@@ -60,6 +60,7 @@ def read(session: Session, spec: TableSpec, version: Version, in_postgres: bool)
         session.con.execute(f'CREATE OR REPLACE TEMP VIEW "{spec.name}" AS SELECT {columns} FROM warehouse.{spec.qualified} {where}')
 
 
+@fenced
 def write_gold(session: Session, spec: TableSpec, expression: ir.Table) -> tuple[Version, dict]:
     """Compute in DuckDB, check and hash there, then stream into PostgreSQL; an equal content makes no new version."""
     con, inputs = session.con, session.inputs(expression)
@@ -70,7 +71,7 @@ def write_gold(session: Session, spec: TableSpec, expression: ir.Table) -> tuple
     check_rows(session, spec, f'"{stage}"')
     content = content_hash(con, f'"{stage}"', [c.name for c in spec.columns])
     known = versions.newest(session.lock, session.customer_id, spec.qualified)
-    if _unchanged(known, content, inputs):
+    if known and _unchanged(known, content, inputs):
         return known, output_facts(spec, known, statement, unchanged=True)
     rows = con.execute(f'SELECT count(*) FROM "{stage}"').fetchone()[0]
     version = session.new_version(spec, inputs, content_hash=content, row_count=rows)
@@ -104,6 +105,7 @@ def _stream(session: Session, spec: TableSpec, stage: str, columns: str, version
     con.execute("CALL postgres_execute('warehouse', ?)", [versions.insert_statement(session.customer_id, version)])
 
 
+@fenced
 def write_platinum(session: Session, spec: TableSpec, expression: ir.Table) -> tuple[Version, dict]:
     """Compute, check, hash and register in one PostgreSQL transaction."""
     connection, inputs = session.warehouse, session.inputs(expression)
@@ -115,8 +117,8 @@ def write_platinum(session: Session, spec: TableSpec, expression: ir.Table) -> t
         connection.execute(sql.SQL("CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM ({}) computed").format(
             arriving, columns, sql.SQL(statement)))
         check = sql.SQL("SELECT count(*), coalesce(md5(string_agg(t::text, E'\\n' ORDER BY t::text COLLATE \"C\")), '') FROM {} t").format(arriving)
-        rows, content = connection.execute(check).fetchone()
-        if _unchanged(known, content, inputs):
+        rows, content = connection.execute(check).fetchone() or (0, "")
+        if known and _unchanged(known, content, inputs):
             return known, output_facts(spec, known, statement, unchanged=True)
         version = session.new_version(spec, inputs, content_hash=content, row_count=rows)
         failpoint("platinum.before_write")
@@ -129,9 +131,9 @@ def write_platinum(session: Session, spec: TableSpec, expression: ir.Table) -> t
     return version, output_facts(spec, version, statement)
 
 
-def _unchanged(known: Version | None, content: str, inputs: list[Version]) -> bool:
+def _unchanged(known: Version, content: str, inputs: list[Version]) -> bool:
     """Equal rows from the same versions of the warehouse's tables: readers would see no difference, so no new version is made."""
-    if known is None or known.content_hash != content:
+    if known.content_hash != content:
         return False
     now = {v.table_name: v.version for v in inputs if v.snapshot_id is None}
     return now == {name: version for name, version in known.inputs.items() if name in now}

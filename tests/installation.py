@@ -23,9 +23,8 @@ from resources.settings import Settings, settings
 
 JOB = "greenit_customer"
 PRELOADED = ["dagster", "ibis", "duckdb", "pyarrow", "psycopg", "platform_assets.greenit.definitions", "platform_assets.expectations",
-             "cli.launching", "resources.orchestrator", "tests.installation"]
-EQUIPMENT = ("equipment_id,model,manufacturer,item_type,quantity,status,ownership,purchase_date,retired_date,exported_at,country,site,datacentre,"
-             "org_unit,energy_kwh_per_year,unit_price,currency").split(",")
+             "tests.preload"]
+EQUIPMENT = ["equipment_id", "model", "manufacturer", "item_type", "quantity", "status", "ownership", "purchase_date", "retired_date", "exported_at", "country", "site", "datacentre", "org_unit", "energy_kwh_per_year", "unit_price", "currency"]
 
 
 @dataclass
@@ -165,6 +164,8 @@ def billing(path: Path, owner: str, *rows: dict[str, Any]) -> Path:
     columns = source_contract("cloud_billing").columns
     lines = [",".join(columns)]
     for row in rows:
+        if "ChargePeriodStart" in row and "ChargePeriodEnd" not in row:
+            row = {**row, "ChargePeriodEnd": row["ChargePeriodStart"].replace("T00:", "T01:")}
         full = {"BilledCost": "0.112", "EffectiveCost": "0.112", "ListCost": "0.112", "BillingAccountId": owner, "BillingCurrency": "USD",
                 "ChargeCategory": "Usage", "ChargeDescription": "$0.112 per On Demand Linux m5.large Instance Hour", "ConsumedQuantity": "1",
                 "ConsumedUnit": "Hours", "ChargePeriodStart": "2024-09-02T00:00:00Z", "ChargePeriodEnd": "2024-09-02T01:00:00Z",

@@ -1,4 +1,5 @@
 """What the tests of this domain share: bronze rows made by hand, the repository's parameters and vocabularies, months, results as dicts."""
+
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -81,6 +82,7 @@ def billing():
 @pytest.fixture
 def table_of():
     """`table_of(layer, table, {...}, ...)`: rows typed by the table's contract, NULL where nothing is said."""
+
     def build(layer, table, *rows):
         return as_table(rows, {column.name: column.type for column in contract(DOMAIN / layer / f"{table}.odcs.yaml").columns})
 
@@ -90,6 +92,7 @@ def table_of():
 @pytest.fixture
 def months():
     """`months(first, until)`: calendar months of a window; the day `until` is no longer in it."""
+
     def build(first, until):
         rows, start = [], first.replace(day=1)
         while start < until:

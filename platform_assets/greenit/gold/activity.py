@@ -2,6 +2,7 @@
 
 What belongs here: putting the two halves together. What does not: impacts (impact.py), cleaning (silver).
 """
+
 import ibis
 import ibis.expr.types as ir
 

@@ -2,6 +2,7 @@
 
 What belongs here: the cloud half of `activity` and the id that leads from a billing line to it. What does not: impacts (impact.py).
 """
+
 import ibis
 import ibis.expr.types as ir
 from ibis import _
@@ -35,18 +36,24 @@ def with_cloud_figures(billed: ir.Table, cloud_instance: ir.Table, cloud_region:
     rows = billed.mutate(any_region=ibis.literal("*"), any_provider=ibis.literal("*"), commitment=ibis.coalesce(_.commitment_discount_status, "none"))
     rows = with_figures(rows, cloud_region, ("provider", "region_id"), "month_start", {"country_code": "country_code"})
     rows = with_figures(rows, pue, ("provider", "region_id"), "month_start", {"pue_id_0": "pue_id", "pue_0": "value"})
-    rows = with_figures(rows, pue.filter(_.region_id == "*").rename(any_region="region_id"), ("provider", "any_region"), "month_start", {"pue_id_1": "pue_id", "pue_1": "value"})
+    rows = with_figures(
+        rows, pue.filter(_.region_id == "*").rename(any_region="region_id"), ("provider", "any_region"), "month_start", {"pue_id_1": "pue_id", "pue_1": "value"}
+    )
     hosted = pue.filter(_.provider == "*", _.region_id == "*").rename(any_provider="provider")
     rows = with_figures(rows, hosted, ("any_provider",), "month_start", {"pue_id_2": "pue_id", "pue_2": "value"})
     rows = with_figures(rows, meter, ("usage_kind",), "month_start", {"meter_share": "value"})
-    rows = with_figures(rows, charge.rename(commitment="commitment_discount_status"), ("charge_category", "commitment"), "month_start", {"charge_share": "value"})
+    rows = with_figures(
+        rows, charge.rename(commitment="commitment_discount_status"), ("charge_category", "commitment"), "month_start", {"charge_share": "value"}
+    )
     specs = ("instance_id", "vcpu", "min_watts_per_vcpu", "max_watts_per_vcpu", "gpu_count", "gpu_min_watts", "gpu_max_watts", "load", "dq_tech")
     return with_figures(rows, cloud_instance, ("provider", "instance_type"), "month_start", {name: name for name in specs})
 
 
 def cloud_drivers(rows: ir.Table, grid_factor: ir.Table) -> ir.Table:
     """The columns of `activity` for cloud. `instance_hours` are the hours that carry an impact: 0 for a surcharge on hours billed elsewhere."""
-    hours = ibis.ifelse(rows.instance_id.notnull() & (rows.consumed_unit == "hours"), rows.quantity.cast("float64") * rows.meter_share * rows.charge_share, ibis.null("float64"))
+    hours = ibis.ifelse(
+        rows.instance_id.notnull() & (rows.consumed_unit == "hours"), rows.quantity.cast("float64") * rows.meter_share * rows.charge_share, ibis.null("float64")
+    )
 
     def kwh(load: ir.Value) -> ir.Value:
         cpu_watts, gpu_watts = watts_at(load, rows.min_watts_per_vcpu, rows.max_watts_per_vcpu), watts_at(load, rows.gpu_min_watts, rows.gpu_max_watts)

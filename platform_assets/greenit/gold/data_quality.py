@@ -2,6 +2,7 @@
 
 What belongs here: turning indicators into a score. What does not: the indicators of a figure (its row in parameters/).
 """
+
 import ibis
 import ibis.expr.types as ir
 

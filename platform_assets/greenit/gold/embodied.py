@@ -2,6 +2,7 @@
 
 What belongs here: shares of manufacturing, distribution and end of life that a month carries. What does not: factor values.
 """
+
 import ibis
 import ibis.expr.types as ir
 from ibis import _

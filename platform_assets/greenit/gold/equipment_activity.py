@@ -2,6 +2,7 @@
 
 What belongs here: the equipment half of `activity`. What does not: impacts (impact.py), formulas (embodied.py, use_phase.py).
 """
+
 import ibis
 import ibis.expr.types as ir
 from ibis import _
@@ -33,7 +34,9 @@ def in_service(equipment: ir.Table, months: ir.Table, item_map: ir.Table, status
 def with_device_figures(lived: ir.Table, energy: ir.Table, lifetime: ir.Table, rate: ir.Table, pue: ir.Table) -> ir.Table:
     """Adds energy, lifetime, usage rate and PUE. Lifetime is the one in force at the purchase, so that a new one never reopens an old life."""
     dated = lived.mutate(known_since=ibis.coalesce(_.purchase_date, _.month_start), everywhere=ibis.literal("*"))
-    dated = with_figures(dated, energy, ("item_key",), "month_start", {"energy_id": "energy_id", "kwh_type": "value", "kwh_type_min": "value_min", "kwh_type_max": "value_max"})
+    dated = with_figures(
+        dated, energy, ("item_key",), "month_start", {"energy_id": "energy_id", "kwh_type": "value", "kwh_type_min": "value_min", "kwh_type_max": "value_max"}
+    )
     dated = with_figures(dated, lifetime, ("item_key",), "known_since", {"lifetime_id": "lifetime_id", "lifetime_years": "value"})
     dated = with_figures(dated, rate, ("ownership",), "month_start", {"usage_rate": "value"})
     hosted = pue.filter(_.provider == "*", _.region_id == "*").rename(everywhere="provider")

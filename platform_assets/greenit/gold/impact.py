@@ -2,6 +2,7 @@
 
 What belongs here: drivers × factors. What does not: drivers (activity.py), formulas (embodied.py, use_phase.py), sums (platinum).
 """
+
 import ibis
 import ibis.expr.types as ir
 from ibis import _
@@ -25,7 +26,9 @@ def impact(
     """
     covered = activity.filter(_.is_covered)
     grid = grid_factor.union(grid_factor_multicriteria)
-    phases = in_both_views(use_phase(covered, grid)).union(device_embodied(covered, device_factor)).union(in_both_views(cloud_embodied(covered, cloud_instance)))
+    phases = (
+        in_both_views(use_phase(covered, grid)).union(device_embodied(covered, device_factor)).union(in_both_views(cloud_embodied(covered, cloud_instance)))
+    )
     scoped = with_figures(phases, scope_rule, ("domain", "ownership", "phase"), "month_start", {"scope": "scope", "category": "category"})
     low, high = ibis.least(_.value, _.value_min, _.value_max), ibis.greatest(_.value, _.value_min, _.value_max)
     return scoped.select(

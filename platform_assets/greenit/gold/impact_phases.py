@@ -2,6 +2,7 @@
 
 What belongs here: rows of `impact` before scope and rounding, all with the columns of `SHAPE`. What does not: formulas.
 """
+
 import ibis
 import ibis.expr.types as ir
 from ibis import _
@@ -51,7 +52,14 @@ def device_embodied(activity: ir.Table, device_factor: ir.Table) -> ir.Table:
         "phase", "criterion", "factor_id", "unit", "factor_year", "valid_from", "valid_to", item="item_key", factor="value",
         factor_min=ibis.coalesce(_.value_min, _.value), factor_max=ibis.coalesce(_.value_max, _.value), rel="dq_rel", comp="dq_comp", geo="dq_geo",
     )  # fmt: skip
-    met = weighed.join(offered, [weighed.item_key == offered.item, weighed.purchase_date >= offered.valid_from, offered.valid_to.isnull() | (weighed.purchase_date <= offered.valid_to)])
+    met = weighed.join(
+        offered,
+        [
+            weighed.item_key == offered.item,
+            weighed.purchase_date >= offered.valid_from,
+            offered.valid_to.isnull() | (weighed.purchase_date <= offered.valid_to),
+        ],
+    )
     once = (met.phase == "end_of_life").ifelse(met.disposal_share, met.purchase_share)
 
     def viewed(rows: ir.Table, view: str, share: ir.Value) -> ir.Table:
@@ -70,7 +78,9 @@ def device_embodied(activity: ir.Table, device_factor: ir.Table) -> ir.Table:
 
 def cloud_embodied(activity: ir.Table, cloud_instance: ir.Table) -> ir.Table:
     """The share of the server behind an instance's hours (A5); GWP only, as its source."""
-    servers = cloud_instance.select("instance_id", server_kgco2e="platform_embodied_kgco2e", vcpu="vcpu", server_vcpu="platform_vcpu", hours="lifetime_hours", rel="dq_rel", comp="dq_comp")
+    servers = cloud_instance.select(
+        "instance_id", server_kgco2e="platform_embodied_kgco2e", vcpu="vcpu", server_vcpu="platform_vcpu", hours="lifetime_hours", rel="dq_rel", comp="dq_comp"
+    )
     met = activity.filter(_.instance_hours.notnull()).drop("grid_id").join(servers, "instance_id")
     value = met.instance_hours * instance_embodied_kgco2e_per_hour(met.server_kgco2e, met.vcpu, met.server_vcpu, met.hours)
     return shaped(

@@ -2,6 +2,7 @@
 
 What belongs here: choosing among rows of one parameter. What does not: formulas.
 """
+
 from collections.abc import Mapping
 
 import ibis
@@ -30,7 +31,9 @@ def grid_in_force(rows: ir.Table, grid: ir.Table) -> ir.Table:
         grid_min=ibis.coalesce(_.value_min, _.value), grid_max=ibis.coalesce(_.value_max, _.value), grid_dq_comp="dq_comp", grid_dq_geo="dq_geo",
     )  # fmt: skip
     met = asked.join(offered, (asked.country_code == offered.grid_country) | (offered.grid_country == WORLD))
-    met = met.mutate(is_world=(_.grid_country == WORLD).cast("int64"), is_later=(_.grid_year > _.year).cast("int64"), grid_years_off=(_.year - _.grid_year).abs())
+    met = met.mutate(
+        is_world=(_.grid_country == WORLD).cast("int64"), is_later=(_.grid_year > _.year).cast("int64"), grid_years_off=(_.year - _.grid_year).abs()
+    )
     best = ibis.window(group_by=["country_code", "month_start", "criterion"], order_by=["is_world", "is_later", "grid_years_off"])
     return met.mutate(place=ibis.row_number().over(best)).filter(_.place == 0).drop("place", "is_world", "is_later", "year")
 

@@ -2,6 +2,7 @@
 
 What belongs here: energy and its impact. What does not: factor values.
 """
+
 import ibis.expr.types as ir
 
 from platform_assets.greenit.gold.embodied import DAYS_PER_YEAR

@@ -2,7 +2,7 @@
 
 What belongs here: group-bys of gold with portable operations (PostgreSQL computes them). What does not: formulas, factors.
 """
-import ibis
+
 import ibis.expr.types as ir
 from ibis import _
 
@@ -16,7 +16,9 @@ def kpi_monthly(impact: ir.Table, activity: ir.Table) -> ir.Table:
     """One row per cell with its value, interval, impact-weighted data quality, coverage of its domain and the silver rows behind it."""
     cells = impact.rename(period="month_start", method="ghg_method", view="accounting_view")
     weighed = activity.select("activity_id", "lines", period="month_start")
-    by_activity = cells.group_by(*CELL, "activity_id").agg(value=_.value.sum(), value_min=_.value_min.sum(), value_max=_.value_max.sum(), weight=_.value.abs().sum(), weighted=_.dq_weighted.sum())
+    by_activity = cells.group_by(*CELL, "activity_id").agg(
+        value=_.value.sum(), value_min=_.value_min.sum(), value_max=_.value_max.sum(), weight=_.value.abs().sum(), weighted=_.dq_weighted.sum()
+    )
     summed = by_activity.join(weighed, ["activity_id", "period"]).group_by(*CELL).agg(
         value=_.value.sum(), value_min=_.value_min.sum(), value_max=_.value_max.sum(),
         weight=_.weight.sum(), weighted=_.weighted.sum(), source_rows=_.lines.sum().cast("decimal(38, 0)").cast("int64"),
@@ -29,18 +31,19 @@ def kpi_monthly(impact: ir.Table, activity: ir.Table) -> ir.Table:
 
 
 def coverage(cells: ir.Table, activity: ir.Table) -> ir.Table:
-    """Per month, domain and criterion the share of activity with an impact, in per cent: units of equipment, absolute cost of cloud.
+    """Per month, domain and criterion the share of activity with an impact, in per cent: units of equipment, net billed cost of cloud.
 
-    Absolute, because a credit would otherwise hide what it pays for.
+    Net, because that is what the customer pays; credits can push the share out of 0 to 100, where it is cut.
     """
     amounts = activity.select(
         "activity_id", "domain", period="month_start",
-        amount=(_.source == "cloud").ifelse(_.cost.cast("decimal(38, 12)").abs(), _.quantity.cast("decimal(38, 12)").abs()),
+        amount=(_.source == "cloud").ifelse(_.cost.cast("decimal(38, 12)"), _.quantity.cast("decimal(38, 12)")),
     )  # fmt: skip
     reached = cells.select("period", "activity_id", "domain", "criterion").distinct().join(amounts.drop("domain"), ["period", "activity_id"])
     totals = amounts.group_by("period", "domain").agg(total=_.amount.sum())
+    share = _.reached.cast("float64") / _.total.cast("float64").nullif(0.0)
     return (
         reached.group_by("period", "domain", "criterion").agg(reached=_.amount.sum())
         .join(totals, ["period", "domain"])
-        .select("period", "domain", "criterion", coverage_pct=_.reached.cast("float64") * 100.0 / _.total.cast("float64").nullif(0.0))
+        .select("period", "domain", "criterion", coverage_pct=share.clip(0.0, 1.0) * 100.0)
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 What belongs here: a ranking of gold with portable operations (PostgreSQL computes it). What does not: formulas, factors.
 """
+
 import ibis
 import ibis.expr.types as ir
 from ibis import _

@@ -3,6 +3,7 @@
 What belongs here: typed FOCUS columns, conformed provider and unit, the instance type that a description names. What does not: which
 lines carry an impact (`parameters/cloud_meter_rule.csv`) and energy (`parameters/cloud_instance.csv`).
 """
+
 import ibis
 import ibis.expr.types as ir
 from ibis import _
@@ -33,12 +34,12 @@ def cloud_usage(cloud_billing: ir.Table, provider: ir.Table, unit: ir.Table, ins
     """
     read = conformed(cloud_billing, provider, unit).mutate(
         **{f"{name}_read": to_decimal(_[f"{name}_text"], 12) for name in COSTS},
-        **{f"{name}_read": to_timestamp(_[raw], _._format, CONVENTIONS) for name, raw in PERIOD.items()},
+        **{f"{name}_read": to_timestamp(_[raw], _["_format"], CONVENTIONS) for name, raw in PERIOD.items()},
         quantity_read=to_decimal(_.quantity_text, 18),
     )
     joined = read.left_join(named_instances(cloud_billing, provider, unit, instance_pattern), SAID)
     return joined.select(
-        line_id=joined._sha256.substr(0, 16) + "-" + joined._row.cast("string"),
+        line_id=joined["_sha256"].substr(0, 16) + "-" + joined["_row"].cast("string"),
         provider=_.provider_read,
         region_id=ibis.coalesce(slug(_.RegionId), slug(_.RegionName)),
         instance_type=_.instance_type,
@@ -48,7 +49,7 @@ def cloud_usage(cloud_billing: ir.Table, provider: ir.Table, unit: ir.Table, ins
         **{name: trimmed(_[raw]) for name, raw in TEXTS.items()},
         **{name: _[f"{name}_read"] for name in (*COSTS, *PERIOD)},
         currency=trimmed(_.BillingCurrency).upper(),
-        _file=_._file, _row=_._row, _sha256=_._sha256,
+        _file=_["_file"], _row=_["_row"], _sha256=_["_sha256"],
         _rejects=refusals(joined),
     )  # fmt: skip
 
@@ -58,7 +59,7 @@ def conformed(billing: ir.Table, provider: ir.Table, unit: ir.Table) -> ir.Table
     return (
         billing.mutate(
             provider_alias=slug(_.ProviderName), unit_alias=slug(_.ConsumedUnit),
-            **{f"{name}_text": decimal_text(_[raw], _._format, CONVENTIONS) for name, raw in AMOUNTS.items()},
+            **{f"{name}_text": decimal_text(_[raw], _["_format"], CONVENTIONS) for name, raw in AMOUNTS.items()},
         )
         .left_join(provider.select(provider_alias="alias", provider_known="provider"), "provider_alias").drop("provider_alias_right")
         .left_join(unit.select(unit_alias="alias", unit_known="unit", kind_known="usage_kind"), "unit_alias").drop("unit_alias_right")

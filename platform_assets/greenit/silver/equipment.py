@@ -3,6 +3,7 @@
 What belongs here: reading text, conforming words by vocabularies, refusing what cannot be read. What does not: which lines have an impact
 (`parameters/status_rule.csv`), what a type weighs (`parameters/item_map.csv`).
 """
+
 import ibis
 import ibis.expr.types as ir
 from ibis import _
@@ -28,7 +29,7 @@ def equipment(equipment_inventory: ir.Table, country: ir.Table, equipment_status
     read = raw.mutate(
         **{name: trimmed(_[name]) for name in TEXTS},
         **{f"{name}_read": to_decimal(_[f"{name}_text"], 12) for name in NUMBERS},
-        **{f"{name}_read": to_date(_[name], _._format, CONVENTIONS) for name in DATES},
+        **{f"{name}_read": to_date(_[name], _["_format"], CONVENTIONS) for name in DATES},
         site_id=ibis.coalesce(trimmed(_.datacentre), trimmed(_.site)),
         is_datacentre=trimmed(_.datacentre).notnull(),
         copies=ibis._.count().over(ibis.window(group_by=_.equipment_id.strip())),
@@ -50,7 +51,7 @@ def equipment(equipment_inventory: ir.Table, country: ir.Table, equipment_status
         energy_kwh_per_year=_.energy_kwh_per_year_read.cast("float64"),
         unit_price=_.unit_price_read,
         currency=_.currency.upper(),
-        _file=_._file, _row=_._row, _sha256=_._sha256,
+        _file=_["_file"], _row=_["_row"], _sha256=_["_sha256"],
         _rejects=refusals(read),
     )  # fmt: skip
 
@@ -60,7 +61,7 @@ def conformed(inventory: ir.Table, country: ir.Table, status: ir.Table, ownershi
     return (
         inventory.mutate(
             country_alias=slug(_.country), status_alias=slug(_.status), ownership_alias=slug(_.ownership),
-            **{f"{name}_text": decimal_text(_[name], _._format, CONVENTIONS) for name in NUMBERS},
+            **{f"{name}_text": decimal_text(_[name], _["_format"], CONVENTIONS) for name in NUMBERS},
         )
         .left_join(country.select(country_alias="alias", country_code="country_code"), "country_alias").drop("country_alias_right")
         .left_join(status.select(status_alias="alias", status_known="status"), "status_alias").drop("status_alias_right")
@@ -74,7 +75,10 @@ def refusals(read: ir.Table) -> ir.ArrayValue:
     required = [(trimmed(r[name]).isnull(), "MISSING_VALUE", name, r[name]) for name in ("equipment_id", "item_type", "quantity", "status")]
     numbers = [(unreadable(r[name], r[f"{name}_read"]), "NUMBER_FORMAT", name, r[name]) for name in NUMBERS]
     dates = [(unreadable(r[name], r[f"{name}_read"]), "DATE_FORMAT", name, r[name]) for name in DATES]
-    words = [(unreadable(r[raw], r[known]), "VOCABULARY", raw, r[raw]) for raw, known in (("country", "country_code"), ("status", "status_known"), ("ownership", "ownership_known"))]
+    words = [
+        (unreadable(r[raw], r[known]), "VOCABULARY", raw, r[raw])
+        for raw, known in (("country", "country_code"), ("status", "status_known"), ("ownership", "ownership_known"))
+    ]
     return rejects(
         *required, *numbers, *dates, *words,
         (r.equipment_id.notnull() & (r.copies > 1), "DUPLICATE", "equipment_id", r.equipment_id),

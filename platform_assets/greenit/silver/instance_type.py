@@ -2,6 +2,7 @@
 
 What belongs here: matching descriptions with the patterns of `vocabularies/instance_pattern.csv`. What does not: what an instance uses.
 """
+
 import ibis
 import ibis.expr.types as ir
 from ibis import _
@@ -19,7 +20,9 @@ def named_instances(billing: ir.Table, provider: ir.Table, unit: ir.Table, insta
     """
     hours = unit.filter(_.usage_kind == HOURS).select(unit_alias="alias")
     wordings = billing.select(*SAID).distinct().mutate(provider_alias=slug(_.ProviderName), unit_alias=slug(_.ConsumedUnit))
-    offered = instance_pattern.join(provider.rename(provider_alias="alias"), "provider").select("provider_alias", "pattern", "priority", named_kind="usage_kind")
+    offered = instance_pattern.join(provider.rename(provider_alias="alias"), "provider").select(
+        "provider_alias", "pattern", "priority", named_kind="usage_kind"
+    )
     found = (
         wordings.semi_join(hours, "unit_alias").join(offered, "provider_alias")
         .mutate(instance_type=_.ChargeDescription.strip().lower().re_extract(_.pattern, 1).nullif(""))

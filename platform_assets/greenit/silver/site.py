@@ -2,6 +2,7 @@
 
 What belongs here: what the inventory says of a site. What does not: PUE and grid factors (parameters/).
 """
+
 import ibis
 import ibis.expr.types as ir
 from ibis import _

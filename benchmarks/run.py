@@ -1,0 +1,117 @@
+"""`make bench`: the figures of the path, each against its goal, two things measured in one run.
+
+P1 and P2 need some minutes; `python -m benchmarks.run P1 --lines 1000000` measures one, smaller.
+"""
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from benchmarks.data import write_billing
+from resources.settings import PROJECT
+from tests.installation import Installation, make_installation, stop
+
+BLANK = "import dagster as dg\n\n@dg.asset\ndef one(): ...\n\ndefs = dg.Definitions(assets=[one])\n"
+LOAD = "import resource, {0}\nu = resource.getrusage(resource.RUSAGE_SELF)\nprint(u.ru_utime + u.ru_stime)"
+
+
+def line(name: str, measured: str, goal: str, ok: bool, more: str) -> None:
+    print(f"{name} {measured} goal {goal} {'reached' if ok else 'MISSED'}  ({more})", flush=True)
+
+
+def child(*arguments: str, timeout: int = 1800) -> dict[str, Any]:
+    """A benchmark's half in a fresh process; its last line is JSON."""
+    done = subprocess.run([sys.executable, "-m", *arguments], cwd=PROJECT, capture_output=True, text=True, timeout=timeout)
+    if done.returncode:
+        raise RuntimeError(done.stderr[-3000:])
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def p1(installation: Installation, lines: int) -> None:
+    """Many billing lines, bronze to platinum, through Dagster and bare; then the same run again on unchanged inputs."""
+    declare_billing(installation, "bench", lines)
+    bare = child("benchmarks.chain", "bare", "bench")
+    ours = child("benchmarks.chain", "ours", "bench")
+    if not ours["success"]:
+        raise RuntimeError(f"the run failed: {ours['failures']}")
+    ratio = ours["wall"] / bare["wall"]
+    rows = f"{lines:,} lines, {bare['gold_rows']:,} gold rows"
+    line("P1", f"{ratio:.2f} x", "1.30", ratio <= 1.3, f"{rows}: {ours['wall']:.1f} s through Dagster, {bare['wall']:.1f} s bare; "
+         f"bare COPY {bare['copy_rows_per_s']:,.0f} rows/s")
+    line("P1 memory", f"{ours['peak_mb'] / 1000:.2f} GB", "1.50", ours["peak_mb"] <= 1500, f"VmHWM of the run process; bare {bare['peak_mb'] / 1000:.2f} GB")
+    print("   steps: " + ", ".join(f"{name.removeprefix('greenit_').strip('_')} {seconds} s" for name, seconds in ours["steps"].items()))
+    before = installation.versions("bench")
+    again = child("benchmarks.chain", "ours", "bench")
+    same = installation.versions("bench") == before
+    line("P4", "identical" if same else "DIFFERENT", "identical", same, f"rerun on unchanged inputs: every content hash, no new version; {again['wall']:.1f} s")
+
+
+def declare_billing(installation: Installation, name: str, lines: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "billing.parquet"
+        write_billing(path, lines)
+        owners = sorted({row[0] for row in read_owners(path)})
+        source = {"format": "focus_1_0_parquet", "accepted_owners": owners}
+        installation.declare(name, size_class="medium", sources={"cloud_billing": source})
+        installation.land(name, "cloud_billing", [path], "2024-09")
+
+
+def read_owners(path: Path) -> list[tuple[str]]:
+    import duckdb
+
+    return duckdb.execute('SELECT DISTINCT "BillingAccountId" FROM read_parquet(?)', [str(path)]).fetchall()
+
+
+def p2(installation: Installation) -> None:
+    """One small customer in a warm process: all tables and checks."""
+    small = child("benchmarks.small")
+    per_table = small["cpu_per_table"]
+    line("P2", f"{per_table:.2f} CPU s a table", "0.20", per_table <= 0.2,
+         f"{small['tables']} tables with their checks and publication, {small['rows']:,} rows in; median of {small['runs']} runs: "
+         f"{small['cpu']:.2f} CPU s ours, {small['postgres_cpu']:.2f} PostgreSQL, {small['wall']:.2f} s wall")
+
+
+def p3() -> None:
+    """Loading the definitions against loading an empty code location, CPU seconds in fresh processes."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "blank_location.py").write_text(BLANK)
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([folder, str(PROJECT)])}
+
+        def seconds(module: str) -> float:
+            runs = [subprocess.run([sys.executable, "-c", LOAD.format(module)], env=environment, capture_output=True, text=True, check=True) for _ in range(5)]
+            return statistics.median(float(run.stdout) for run in runs)
+
+        blank, ours = seconds("blank_location"), seconds("platform_assets.greenit.definitions")
+    line("P3", f"{ours / blank:.2f} x", "2.00", ours / blank <= 2, f"definitions {ours:.2f} CPU s, an empty code location {blank:.2f}; medians of 5")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("figures", nargs="*", default=[], help="P1, P2, P3; default: all (P4 comes with P1)")
+    parser.add_argument("--lines", type=int, default=5_000_000)
+    chosen = parser.parse_args()
+    wanted = set(chosen.figures or ("P1", "P2", "P3"))
+    home = Path(tempfile.mkdtemp(prefix="strata-bench-"))
+    installation = make_installation(home / "home", home / "customers")
+    try:
+        if "P3" in wanted:
+            p3()
+        if "P2" in wanted:
+            p2(installation)
+        if "P1" in wanted:
+            p1(installation, chosen.lines)
+    finally:
+        stop(installation)
+        shutil.rmtree(home, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,37 @@
+"""The SQL of every table of a domain, compiled from unbound inputs as a run gives them. Opens no connection.
+
+What belongs here: compiling without a customer, for warm processes, benchmarks and readers of SQL. What does not: running it.
+"""
+from __future__ import annotations
+
+from types import ModuleType
+
+from platform_assets.composition import tables_of
+from platform_assets.contracts import Contract
+from platform_assets.tables import MONTHS, REFERENCES, reference_contracts
+from resources.expressions import sql_of, unbound, unbound_table
+from resources.parameter_files import MONTHS_COLUMNS
+from resources.storage import TableSpec, landing_name
+
+
+def compile_all(domain: ModuleType) -> dict[str, tuple[TableSpec, str]]:
+    """Table name -> (its spec, its SQL in the dialect of its store), in the order of the layers."""
+    tables = tables_of(domain)
+    contracts: dict[tuple[str, ...], Contract] = {tuple(asset.key.path): made for asset, made in tables}
+    contracts |= {(made.layer, made.table): made for made in reference_contracts()}
+    compiled = {}
+    for asset, made in tables:
+        inputs = {name: _unbound(name, tuple(key.path), made, contracts) for name, key in asset.keys_by_input_name.items()}
+        expression = asset.op.compute_fn.decorated_fn(**inputs)
+        compiled[made.table] = (made.spec, sql_of(expression, "postgres" if made.layer == "platinum" else "duckdb"))
+    return compiled
+
+
+def _unbound(name: str, key: tuple[str, ...], made: Contract, contracts: dict[tuple[str, ...], Contract]):
+    if key == tuple(MONTHS.path):
+        return unbound(name, MONTHS_COLUMNS)
+    if key[0] == "landing":
+        return unbound(landing_name(made.table), [(c.name, c.type) for c in made.columns])
+    if key[0] in REFERENCES:
+        return unbound(name, [(c.name, c.type) for c in contracts[key].columns])
+    return unbound_table(contracts[key].spec)

@@ -1,0 +1,199 @@
+"""What SQL can do in a run's locked DuckDB session: reach one customer's folders, catalog and rows, and no other path, login or setting.
+
+The statements are those of RELIABILITY 2.5, run again on the pinned DuckDB. What is allowed stands in ALLOWED with its reason.
+"""
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from platform_assets.contracts import contract
+from platform_assets.greenit.bronze import equipment_inventory
+from resources import lake
+from resources.expressions import unbound
+from resources.session import Session
+from resources.storage import landing_name
+from tests.installation import Installation, inventory
+from tests.lake import session_for
+
+CATALOG = "__ducklake_metadata_lake"  # what DuckLake calls its own attachment of the catalog
+REFUSED = {
+    "another customer's file": "SELECT * FROM read_parquet('{foreign}')",
+    "another customer's files": "SELECT * FROM read_parquet('{root}/lock_b/**/*.parquet')",
+    "up and across": "SELECT * FROM read_parquet('{own}../lock_b/{inside}')",
+    "up and across by pattern": "SELECT * FROM read_parquet('{own}../*/x.parquet')",
+    "listing the lake": "SELECT * FROM glob('{root}/**')",
+    "listing the machine": "SELECT * FROM glob('/etc/*')",
+    "a sibling with the same prefix": "SELECT * FROM read_parquet('{root}/lock_a2/**/*.parquet')",
+    "a symbolic link to another's folder": "SELECT * FROM read_parquet('{own}link/{inside}')",
+    "a symbolic link by pattern": "SELECT * FROM read_parquet('{own}*/mine/rows/*.parquet')",
+    "listing behind a symbolic link": "SELECT * FROM glob('{own}link/**')",
+    "writing through a symbolic link": "COPY (SELECT 1) TO '{own}link/z.csv'",
+    "text of the machine": "SELECT * FROM read_text('/etc/passwd')",
+    "csv of the machine": "SELECT * FROM read_csv('/etc/passwd')",
+    "the environment of the process": "SELECT * FROM read_blob('/proc/self/environ')",
+    "a variable of the environment": "SELECT getenv('HOME')",
+    "standard input": "SELECT * FROM read_csv('/dev/stdin')",
+    "http": "SELECT * FROM read_csv('http://127.0.0.1:1/x.csv')",
+    "s3": "SELECT * FROM read_parquet('s3://b/x.parquet')",
+    "a file url": "SELECT * FROM read_parquet('file://{foreign}')",
+    "another case": "SELECT * FROM read_parquet('{root}/LOCK_B/x.parquet')",
+    "a double slash": "SELECT * FROM read_parquet('{root}//lock_b/{inside}')",
+    "a zero byte": "SELECT * FROM read_parquet('{own}x.parquet\0/../../lock_b/{inside}')",
+    "per cent encoding": "SELECT * FROM read_parquet('{own}%2e%2e/lock_b/{inside}')",
+    "metadata of another's file": "SELECT * FROM parquet_metadata('{foreign}')",
+    "sniffing": "SELECT * FROM sniff_csv('/etc/passwd')",
+    "a secret file": "SELECT * FROM read_text('{home}/secrets/postgres')",
+    "another customer's landing": "SELECT * FROM read_text('{home}/landing/lock_b/**')",
+    "the sibling's landing": "SELECT * FROM read_text('{home}/landing/lock_a2/**')",
+    "temporary files of other runs": "SELECT * FROM glob('{home}/tmp/*')",
+    "attaching another's database": "ATTACH '{root}/lock_b/y.db'",
+    "copying to another": "COPY (SELECT 1) TO '{root}/lock_b/z.csv'",
+    "exporting": "EXPORT DATABASE '{root}/lock_b/dump'",
+    "importing": "IMPORT DATABASE '{root}/lock_b'",
+    "adding another's file to the own lake": "CALL ducklake_add_data_files('lake', 'rows', '{foreign}', schema => 'mine')",
+    "installing an extension": "INSTALL httpfs",
+    "loading an extension": "LOAD iceberg",
+    "loading the extension for s3": "LOAD httpfs",
+    "a login for s3": "CREATE SECRET more (TYPE s3, KEY_ID 'a', SECRET 'b')",
+    "unlocking": "SET lock_configuration = false",
+    "external access": "SET enable_external_access = true",
+    "resetting": "RESET enable_external_access",
+    "directories": "SET allowed_directories = ['/']",
+    "temporary directory": "SET temp_directory = '/other'",
+    "threads": "SET threads = 64",
+    "memory": "SET memory_limit = '64GB'",
+    "profile to a file": "SET profiling_output = '{root}/lock_b/p.json'",
+    "log to a file": "SET log_query_path = '{root}/lock_b/l.txt'",
+    "a Python object": "SELECT * FROM canaries",
+    # PostgreSQL: other schemas, roles and connections
+    "another catalog's schema": f"SELECT * FROM postgres_query('{CATALOG}', 'SELECT * FROM lake_lock_b.ducklake_table')",
+    "deleting another's snapshots": f"CALL postgres_execute('{CATALOG}', 'DELETE FROM lake_lock_b.ducklake_snapshot')",
+    "dropping another's catalog": f"CALL postgres_execute('{CATALOG}', 'DROP SCHEMA lake_lock_b CASCADE')",
+    "another role in the catalog": f"CALL postgres_execute('{CATALOG}', 'SET ROLE postgres')",
+    "a sibling's role": f"CALL postgres_execute('{CATALOG}', 'SET ROLE lake_lock_b')",
+    "a schema of one's own": f"CALL postgres_execute('{CATALOG}', 'CREATE SCHEMA evil')",
+    "a table in public": f"CALL postgres_execute('{CATALOG}', 'CREATE TABLE public.evil (a int)')",
+    "a program of the server": f"CALL postgres_execute('{CATALOG}', 'COPY (SELECT 1) TO PROGRAM ''true''')",
+    "a file of the server": f"SELECT * FROM postgres_query('{CATALOG}', 'SELECT pg_read_file(''PG_VERSION'')')",
+    "logging in as the superuser": "SELECT * FROM postgres_scan('host={host} user=postgres dbname={lake}', 'lake_lock_b', 'ducklake_table')",
+    "logging in as another lake": "SELECT * FROM postgres_scan('host={host} user=lake_lock_b dbname={lake}', 'lake_lock_b', 'ducklake_table')",
+    "attaching as the superuser": "ATTACH 'host={host} user=postgres dbname={lake}' AS more (TYPE postgres)",
+    "attaching as another lake": "ATTACH 'host={host} user=lake_lock_b dbname={lake}' AS more (TYPE postgres)",
+    "attaching with the own login": "ATTACH '' AS more (TYPE postgres, SECRET lake_login)",
+    "attaching for another customer": "ATTACH 'options=''-c app.customer_id=lock_b''' AS more (TYPE postgres, SECRET warehouse_login)",
+    "attaching another lake": "ATTACH 'ducklake:postgres:' AS more (META_SECRET 'lake_login', DATA_PATH '{root}/lock_b/', METADATA_SCHEMA 'lake_lock_b')",
+    "another role in the warehouse": "CALL postgres_execute('warehouse', 'SET ROLE strata_migrator')",
+    "verifiers of passwords": "SELECT * FROM postgres_query('warehouse', 'SELECT rolpassword FROM pg_authid')",
+    "a table in the warehouse": "CALL postgres_execute('warehouse', 'CREATE TABLE platform.evil (a int)')",
+    "row security away": "CALL postgres_execute('warehouse', 'ALTER TABLE platform.delivery DISABLE ROW LEVEL SECURITY')",
+    "a function that reads files": "CALL postgres_execute('warehouse', 'SELECT lo_import(''/etc/hostname'')')",
+}
+ALLOWED = {  # statement -> why it may work
+    "SELECT * FROM read_text('{home}/landing/lock_a/**')": "the customer's own deliveries are what bronze reads",
+    "SELECT * FROM lake.mine.rows": "its own lake",
+    "COPY (SELECT 1) TO '{own}z.csv'": "its own folder; nothing refers to such a file, gc removes it",
+    "ATTACH '{own}y.db' AS y": "a file in its own folder",
+    "SELECT count(*) FROM duckdb_settings()": "settings hold no secret",
+    "CREATE SECRET extra (TYPE postgres, HOST 'h', USER 'postgres')": "a login opens nothing: attaching is refused, and nobody gets in without a password",
+    "PRAGMA enable_profiling; PRAGMA disable_profiling": "to the terminal only; a profile cannot be written to a file",
+    f"SELECT * FROM postgres_query('{CATALOG}', 'SELECT table_name FROM lake_lock_a.ducklake_table')": "its own catalog, which its role owns",
+    "SELECT * FROM postgres_query('warehouse', 'SELECT * FROM platform.delivery')": "row-level security shows its own rows",
+    "SELECT * FROM postgres_query('warehouse', 'SELECT rolname FROM pg_roles')": "PostgreSQL's catalog of names is open to every role; it holds ids, no data",
+}
+canaries = [{"a": "CANARY-python"}]
+
+
+@pytest.fixture(scope="module")
+def locked(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Session, dict[str, str]]]:
+    """The session of lock_a, beside lock_b and lock_a2 whose stores hold canaries; and the names that statements use."""
+    folder, root = tmp_path_factory.mktemp("locked"), Path(installation.settings.lake_root)
+    for name in ("lock_b", "lock_a2", "lock_a"):
+        installation.declare(name)
+        installation.land(name, "equipment_inventory", [inventory(folder / "i.csv", {"equipment_id": f"CANARY-{name}-1"})])
+        session = session_for(installation, name)
+        session.con.execute(f"CREATE SCHEMA lake.mine; CREATE TABLE lake.mine.rows AS SELECT 'CANARY-{name}-2' AS a")
+        if name != "lock_a":
+            session.close()
+    foreign = next((root / "lock_b").rglob("*.parquet"))
+    os.symlink(root / "lock_b", root / "lock_a" / "link")
+    yield session, {"root": str(root), "own": f"{root}/lock_a/", "foreign": str(foreign), "inside": str(foreign.relative_to(root / "lock_b")),
+                    "home": str(installation.settings.home), "host": str(installation.settings.runtime), "lake": installation.postgres.names.lake}
+    session.close()
+    (root / "lock_a" / "link").unlink()
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_refused(locked, what: str) -> None:
+    session, names = locked
+    with pytest.raises(duckdb.Error) as refused:
+        session.con.execute(REFUSED[what].format(**names)).fetchall()
+    assert "CANARY" not in str(refused.value)
+    assert "syntax error" not in str(refused.value)
+    with pytest.raises(duckdb.Error):
+        session.con.execute("ROLLBACK")  # no transaction was left open by the refusal
+
+
+@pytest.mark.parametrize("statement", ALLOWED)
+def test_allowed_and_without_a_foreign_canary(locked, statement: str) -> None:
+    session, names = locked
+    text = str(session.con.execute(statement.format(**names)).fetchall())
+    assert "CANARY-lock_b" not in text
+    assert "CANARY-lock_a2" not in text
+
+
+def test_what_was_refused_changed_nothing_at_the_others(locked, installation: Installation) -> None:
+    session, names = locked
+    assert session.con.execute("SELECT a FROM lake.mine.rows").fetchall() == [("CANARY-lock_a-2",)]
+    assert not [path for path in Path(names["root"], "lock_b").rglob("*") if path.is_file() and path.suffix != ".parquet"]
+    other = session_for(installation, "lock_b")
+    try:
+        assert other.con.execute("SELECT a FROM lake.mine.rows").fetchall() == [("CANARY-lock_b-2",)]
+    finally:
+        other.close()
+
+
+def test_warehouse_rows_of_others_are_neither_seen_nor_written(locked) -> None:
+    con = locked[0].con
+    assert con.execute("SELECT DISTINCT customer_id FROM warehouse.platform.delivery").fetchall() == [("lock_a",)]
+    with pytest.raises(duckdb.Error, match="row-level security"):
+        con.execute("CALL postgres_execute('warehouse', 'INSERT INTO platform.fence VALUES (''lock_b'', 99, ''zombie'')')")
+
+
+@pytest.mark.xfail(strict=True, reason="the warehouse writer is one role for all customers, bound by a setting that SQL can change; a role per customer would hold")
+def test_sql_in_a_session_cannot_rebind_the_warehouse_to_another_customer(locked) -> None:
+    con = locked[0].con
+    con.execute("BEGIN")
+    try:
+        con.execute("CALL postgres_execute('warehouse', 'SET app.customer_id = ''lock_b''')")
+        assert con.execute("SELECT DISTINCT customer_id FROM warehouse.platform.delivery").fetchall() in ([], [("lock_a",)])
+    finally:
+        con.execute("ROLLBACK")
+
+
+def test_no_password_shows_in_what_a_session_tells(locked, installation: Installation) -> None:
+    """Secrets, attached databases, settings, the lake's own records, commit messages, the metadata of a materialization, error texts."""
+    session, names = locked
+    spec = contract(equipment_inventory.__file__).spec
+    landing = unbound(landing_name(spec.name), [(column.name, column.type) for column in spec.columns])
+    _, facts = lake.write(session, spec, equipment_inventory.equipment_inventory.op.compute_fn.decorated_fn(landing))
+    told = [session.con.execute(f"SELECT * FROM {source}").fetchall() for source in (
+        "duckdb_secrets()", "duckdb_databases()", "duckdb_settings()", "lake.snapshots()", "ducklake_table_info('lake')", "duckdb_tables()", "duckdb_views()")]
+    told.append(json.dumps({key: str(value) for key, value in facts.items()}))
+    told.append(session.con.execute(f"SELECT * FROM {CATALOG}.lake_lock_a.ducklake_snapshot_changes").fetchall())
+    with pytest.raises(duckdb.Error) as refused:
+        session.con.execute(f"SELECT * FROM postgres_query('{CATALOG}', 'SELECT 1 FROM nowhere')")
+    told.append(str(refused.value))
+    text = str(told)
+    assert "run test" in text  # the commit message is among it
+    assert "redacted" in text
+    passwords = [path.read_text() for path in installation.settings.secrets.iterdir()]
+    assert [word for word in passwords if word in text] == []
+    messages = session.con.execute("SELECT commit_message, commit_extra_info FROM lake.snapshots() WHERE commit_message IS NOT NULL").fetchall()
+    assert len(messages) == 1
+    assert not any(word in str(messages) for word in (names["host"], "password", "lake_lock_a", "CANARY"))

@@ -1,0 +1,83 @@
+"""Two files that nobody of the project wrote, through the same path, end to end. Runs where the shared data is."""
+from __future__ import annotations
+
+import csv
+from decimal import Decimal
+
+import pytest
+
+from resources.postgres import WRITER
+from tests.conftest import SHARED
+from tests.installation import Installation
+from tests.lake import lake_rows, quarantine
+
+FOCUS = SHARED / "data/inputs/focus/focus_1_0_sample_1000.csv"
+INVENTORY = SHARED / "data/inputs/numecoeval_g4it/equipement_physique_light_2023-07-19.csv"
+pytestmark = pytest.mark.skipif(not FOCUS.exists(), reason="the shared data is not there")
+OWNERS = ["1234567890123", "/providers/Microsoft.Billing/billingAccounts/8611537", "20209880"]
+
+
+@pytest.fixture(scope="module")
+def focus(installation: Installation):
+    installation.declare("real_focus", sources={"cloud_billing": {"format": "focus_1_0_space", "accepted_owners": OWNERS}})
+    installation.land("real_focus", "cloud_billing", [FOCUS], "2024-09")
+    return installation.run("real_focus")
+
+
+@pytest.fixture(scope="module")
+def fleet(installation: Installation):
+    installation.declare("real_fleet", sources={"equipment_inventory": {"format": "g4it_1"}})
+    installation.land("real_fleet", "equipment_inventory", [INVENTORY], "2023-06")
+    return installation.run("real_fleet")
+
+
+def independent(path, delimiter: str = ",") -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file, delimiter=delimiter))
+
+
+def test_every_billing_line_is_in_silver_and_the_cost_is_kept_to_the_last_digit(focus, installation: Installation) -> None:
+    assert focus.success, focus.failures
+    lines = independent(FOCUS)
+    billed = sum(Decimal(line["BilledCost"]) for line in lines)
+    silver = lake_rows(installation, "real_focus", "SELECT count(*) AS n, sum(billed_cost) AS cost FROM lake.greenit_silver.cloud_usage")[0]
+    assert (silver["n"], silver["cost"]) == (len(lines), billed) == (1000, Decimal("20.52022672899"))
+    assert quarantine(installation, "real_focus", "bronze") == quarantine(installation, "real_focus", "silver") == []
+    assert focus.materialized["greenit/bronze/cloud_billing"]["rows_in"] == 1000
+
+
+def test_the_instance_hours_have_an_impact_and_coverage_is_reported_by_cost(focus, installation: Installation) -> None:
+    covered = installation.query("""SELECT sum(lines) FILTER (WHERE instance_type IS NOT NULL AND provider = 'aws' AND is_covered) AS lines,
+        sum(cost) FILTER (WHERE instance_type IS NOT NULL AND provider = 'aws' AND is_covered) AS cost, sum(cost) AS total, sum(lines) AS all_lines
+        FROM greenit_gold.activity_live""", customer="real_focus", role=WRITER)[0]
+    assert (covered["lines"], covered["all_lines"]) == (29, 1000)
+    assert round(covered["cost"] / covered["total"], 2) == Decimal("0.84")
+    month = [r for r in installation.kpis("real_focus") if str(r["period"]) == "2024-09-01" and r["criterion"] == "GWP"]
+    assert month
+    assert all(82 <= r["coverage_pct"] <= 86 for r in month), [r["coverage_pct"] for r in month]
+    assert all(r["value"] > 0 for r in month)
+
+
+def test_every_inventory_line_is_in_silver_with_its_country(fleet, installation: Installation) -> None:
+    assert fleet.success, fleet.failures
+    silver = lake_rows(installation, "real_fleet", """SELECT country_code, count(*) AS n, sum(quantity) AS units FROM lake.greenit_silver.equipment
+        GROUP BY ALL ORDER BY country_code""")
+    assert sum(r["n"] for r in silver) == len(independent(INVENTORY, ";")) == 1971
+    assert sum(r["units"] for r in silver) == 165_134
+    assert {r["country_code"]: r["n"] for r in silver} == {"CHN": 10, "DEU": 130, "ESP": 1, "FRA": 1775 + 55}
+    assert quarantine(installation, "real_fleet", "silver") == []
+
+
+def test_the_date_of_the_export_retires_nothing(fleet, installation: Installation) -> None:
+    rows = lake_rows(installation, "real_fleet", "SELECT status, count(retired_date) AS dated, count(*) AS n FROM lake.greenit_silver.equipment GROUP BY 1")
+    by_status = {r["status"]: r["n"] for r in rows}
+    assert (by_status["retired"], by_status["in_use"]) == (206, 1342)
+    assert sum(r["dated"] for r in rows) == 0
+    late = lake_rows(installation, "real_fleet", """SELECT count(*) AS n FROM lake.greenit_silver.equipment
+        WHERE purchase_date > DATE '2023-06-16' AND status = 'in_use'""")[0]["n"]
+    assert late == 16
+
+
+def test_the_fleet_has_figures(fleet, installation: Installation) -> None:
+    total = sum(r["value"] for r in installation.kpis("real_fleet") if str(r["period"]) == "2023-06-01" and r["criterion"] == "GWP" and r["view"] == "amortised")
+    assert total > 0
