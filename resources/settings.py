@@ -33,7 +33,7 @@ class Settings:
 
     @property
     def landing_root(self) -> Path:
-        return self.home / "landing"
+        return self.home / "landing" / self.environment
 
     @property
     def secrets(self) -> Path:
@@ -41,11 +41,11 @@ class Settings:
 
     @property
     def temp_root(self) -> Path:
-        return self.home / "tmp"
+        return self.home / "tmp" / self.environment
 
     @property
     def dagster_home(self) -> Path:
-        return self.home / "dagster"
+        return self.home / "dagster" / self.environment
 
     def lake_path(self, customer: str) -> str:
         """The one folder or prefix under which all objects of a customer's lake lie, ending in a slash."""
@@ -62,7 +62,7 @@ def settings() -> Settings:
         environment=environment,
         home=home,
         customers=Path(os.environ.get("STRATA_CUSTOMERS") or PROJECT / "customers").resolve(),
-        lake_root=os.environ.get("STRATA_LAKE_ROOT") or str(home / "lake"),
+        lake_root=os.environ.get("STRATA_LAKE_ROOT") or str(home / "lake" / environment),
         dsn=os.environ.get("STRATA_DSN"),
         runtime=_runtime(home),
     )

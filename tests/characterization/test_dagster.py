@@ -1,6 +1,4 @@
 """Behaviours of Dagster on which blocking by customer rests."""
-from __future__ import annotations
-
 import warnings
 from collections.abc import Iterator
 from typing import Any
@@ -58,7 +56,7 @@ def test_an_evaluation_carries_its_customer(instance) -> None:
     _, _, done = run(instance, definitions(dg.AssetCheckSeverity.ERROR, True), "bad")
     records = instance.event_log_storage.get_asset_check_execution_history(dg.AssetCheckKey(dg.AssetKey("source"), "rule"), limit=1)
     assert [evaluation.partition for evaluation in done.get_asset_check_evaluations()] == ["bad"]
-    assert records[0].event.dagster_event.partition == "bad"
+    assert records[0].event.dagster_event.event_specific_data.partition == "bad"
 
 
 def test_a_failure_that_says_so_is_not_retried_and_another_is(instance) -> None:

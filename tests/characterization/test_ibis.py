@@ -50,10 +50,3 @@ def test_an_expression_names_the_tables_it_reads() -> None:
     joined = unbound("t", COLUMNS).join(unbound("u", COLUMNS[:2]), "id")
     assert leaf_names(joined) == {"t", "u"}
 
-
-def test_tables_of_two_backends_do_not_mix() -> None:
-    one, other = ibis.duckdb.connect(), ibis.duckdb.connect()
-    one.raw_sql("CREATE TABLE a AS SELECT 1 AS id")
-    other.raw_sql("CREATE TABLE b AS SELECT 1 AS id")
-    with pytest.raises(ibis.common.exceptions.IbisError, match="[Mm]ultiple backends"):
-        one.table("a").join(other.table("b"), "id").execute()
