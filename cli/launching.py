@@ -221,7 +221,7 @@ def _reason(failure: Any) -> str:
     error = failure.error
     while error and error.cause:
         error = error.cause
-    return error.message.strip() if error else "no reason given"
+    return error.message.strip().removeprefix("dagster._core.definitions.events.Failure: ") if error else "no reason given"
 
 
 def _tell(customer: str, line: str) -> None:
