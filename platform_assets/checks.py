@@ -13,8 +13,9 @@ from partitions.customers import CUSTOMERS
 from platform_assets.contracts import Contract, Rule
 from platform_assets.tables import TRANSIENT, asset_key
 from resources import versions
+from resources.facts import without_values
 from resources.session import Session
-from resources.sessions import session_of_step
+from resources.sessions import permanent, session_of_step
 from resources.storage import TableSpec
 from resources.versions import Version
 
@@ -40,7 +41,7 @@ def checks_of(made: Contract) -> dg.AssetChecksDefinition:
             version = session.written.get(spec.qualified) or versions.newest(session.lock, session.customer_id, spec.qualified)
             if version is None:
                 raise dg.Failure(f"{spec.qualified} has no version to check for customer {session.customer_id}", allow_retries=False)
-            results = [_accounting(key, version), *_evaluate(session, spec, made.rules, version, key)]
+            results = [_accounting(key, version), *permanent(_evaluate)(session, spec, made.rules, version, key)]
             failed = [r for r in results if not r.passed and r.severity == dg.AssetCheckSeverity.ERROR]
             versions.set_verdict(session.lock, session.customer_id, version, "failed" if failed else "passed")
             yield from results
@@ -81,7 +82,7 @@ def _evaluate(session: Session, spec: TableSpec, rules: tuple[Rule, ...], versio
     for rule, outcome in zip(rules, evaluate(session, spec, rules, version), strict=True):
         metadata = {"version": version.version, **outcome.facts}
         if outcome.error:
-            metadata["could_not_be_evaluated"] = outcome.error
+            metadata["could_not_be_evaluated"] = without_values(outcome.error)
         severity = SEVERITY["error" if outcome.error else rule.severity]
         made.append(dg.AssetCheckResult(asset_key=key, check_name=rule.name, passed=outcome.passed, severity=severity, metadata=metadata))
     return made

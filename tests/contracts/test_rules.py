@@ -133,7 +133,7 @@ def test_no_value_of_a_column_that_is_not_public_stands_in_an_outcome(session: S
 
     made = CONTRACTS[table]
     rows = clean_rows(made)
-    rows[-1] |= {text: "text CANARY, isn't it", number: 987654321}
+    rows = [{**row, text: f"CANARY {place}, isn't it", number: 987654321} for place, row in enumerate(rows)]
     wrong = Rule("wrong", "expect_column_values_to_be_in_set", {"column": text, "value_set": [1, 2]}, "error", "")
     bounded = Rule("bounded", "expect_column_max_to_be_between", {"column": number, "max_value": 0}, "error", "")
     outcomes = judge(session, made.spec, (wrong, bounded), store.version(made, rows))

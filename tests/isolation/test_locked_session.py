@@ -48,10 +48,10 @@ REFUSED = {
     "per cent encoding": "SELECT * FROM read_parquet('{own}%2e%2e/lock_b/{inside}')",
     "metadata of another's file": "SELECT * FROM parquet_metadata('{foreign}')",
     "sniffing": "SELECT * FROM sniff_csv('/etc/passwd')",
-    "a secret file": "SELECT * FROM read_text('{home}/secrets/postgres')",
-    "another customer's landing": "SELECT * FROM read_text('{home}/landing/lock_b/**')",
-    "the sibling's landing": "SELECT * FROM read_text('{home}/landing/lock_a2/**')",
-    "temporary files of other runs": "SELECT * FROM glob('{home}/tmp/*')",
+    "a secret file": "SELECT * FROM read_text('{secrets}/postgres')",
+    "another customer's landing": "SELECT * FROM read_text('{landing}/lock_b/**')",
+    "the sibling's landing": "SELECT * FROM read_text('{landing}/lock_a2/**')",
+    "temporary files of other runs": "SELECT * FROM glob('{temp}/*')",
     "attaching another's database": "ATTACH '{root}/lock_b/y.db'",
     "copying to another": "COPY (SELECT 1) TO '{root}/lock_b/z.csv'",
     "exporting": "EXPORT DATABASE '{root}/lock_b/dump'",
@@ -95,7 +95,7 @@ REFUSED = {
     "a function that reads files": "CALL postgres_execute('warehouse', 'SELECT lo_import(''/etc/hostname'')')",
 }
 ALLOWED = {  # statement -> why it may work
-    "SELECT * FROM read_text('{home}/landing/lock_a/**')": "the customer's own deliveries are what bronze reads",
+    "SELECT * FROM read_text('{landing}/lock_a/**')": "the customer's own deliveries are what bronze reads",
     "SELECT * FROM lake.mine.rows": "its own lake",
     "COPY (SELECT 1) TO '{own}z.csv'": "its own folder; nothing refers to such a file, gc removes it",
     "ATTACH '{own}y.db' AS y": "a file in its own folder",
@@ -123,7 +123,8 @@ def locked(installation: Installation, tmp_path_factory: pytest.TempPathFactory)
     foreign = next((root / "lock_b").rglob("*.parquet"))
     os.symlink(root / "lock_b", root / "lock_a" / "link")
     yield session, {"root": str(root), "own": f"{root}/lock_a/", "foreign": str(foreign), "inside": str(foreign.relative_to(root / "lock_b")),
-                    "home": str(installation.settings.home), "host": str(installation.settings.runtime), "lake": installation.postgres.names.lake}
+                    "landing": str(installation.settings.landing_root), "temp": str(installation.settings.temp_root),
+                    "secrets": str(installation.settings.secrets), "host": str(installation.settings.runtime), "lake": installation.postgres.names.lake}
     session.close()
     (root / "lock_a" / "link").unlink()
 
