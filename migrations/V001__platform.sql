@@ -1,10 +1,10 @@
 -- What every domain shares: versions, publication, fencing, deliveries. Applied by the migrator, who owns it.
--- Row-level security is forced everywhere: a session sees the customer of its cust_ role, else of app.customer_id, else nothing.
+-- Row-level security is forced everywhere: a session sees the customer of its cust_ or lake_ role, else of app.customer_id, else nothing.
 
 CREATE SCHEMA platform;
 
 CREATE FUNCTION platform.customer() RETURNS text LANGUAGE sql STABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN starts_with(current_user, 'cust_') THEN substr(current_user, 6)
+    SELECT CASE WHEN current_user ~ '^(cust|lake)_' THEN substr(current_user, 6)
                 ELSE nullif(current_setting('app.customer_id', true), '') END
 $$;
 

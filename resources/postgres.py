@@ -119,12 +119,18 @@ class Postgres:
         connection.execute(sql.SQL("CREATE ROLE {} ").format(sql.Identifier(role)) + attributes + sql.Literal(verifier))
 
     def ensure_lake_role(self, customer: str) -> None:
-        """The login role and the schema, owned by it, that hold one customer's lake catalog; idempotent."""
+        """A customer's login role and the schema, owned by it, of its lake catalog; idempotent.
+
+        The role writes the warehouse with the writer's privileges and cannot become the writer: row-level security knows the customer by
+        the role's name, so no SQL in a session can choose another.
+        """
         role = lake_role(customer)
         with self.connect(SUPERUSER, self.names.lake, autocommit=True) as connection:
             self.ensure_role(connection, role)
             grant = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(self.names.lake), sql.Identifier(role))
             connection.execute(grant)
+            member = sql.SQL("GRANT {} TO {} WITH INHERIT TRUE, SET FALSE").format(sql.Identifier(WRITER), sql.Identifier(role))
+            connection.execute(member)
             connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}").format(sql.Identifier(role), sql.Identifier(role)))
 
     def down(self) -> None:
@@ -134,7 +140,7 @@ class Postgres:
 
 
 def lake_role(customer: str) -> str:
-    """The login role, and the catalog's schema, of a customer's lake."""
+    """The login role of a customer's runs, and the schema of its lake's catalog."""
     return f"lake_{customer}"
 
 

@@ -25,7 +25,7 @@ import psycopg
 from partitions.customers import Customer
 from partitions.errors import BusyError, DeliveryError, FencedError
 from resources.expressions import leaf_names
-from resources.postgres import WRITER, Postgres, lake_role
+from resources.postgres import Postgres, lake_role
 from resources.settings import Settings
 from resources.storage import TableSpec, landing_name
 from resources.versions import Version, next_number
@@ -93,7 +93,7 @@ class Session:
     @cached_property
     def lock(self) -> psycopg.Connection:
         """The connection that holds the customer's advisory lock, taken before any transaction; raises BusyError."""
-        connection = self.postgres.connect(WRITER, customer=self.customer_id, autocommit=True)
+        connection = self.postgres.connect(lake_role(self.customer_id), autocommit=True)
         deadline = time.monotonic() + LOCK_SECONDS
         while not connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [f"strata:{self.customer_id}"]).fetchone()[0]:
             if time.monotonic() > deadline:
@@ -135,7 +135,7 @@ class Session:
     def warehouse(self) -> psycopg.Connection:
         """The writer's connection, bound to the customer, in which platinum computes."""
         self.fence  # noqa: B018  (the lock comes before any transaction)
-        connection = self.postgres.connect(WRITER, customer=self.customer_id)
+        connection = self.postgres.connect(lake_role(self.customer_id))
         connection.execute("SET enable_nestloop = off; SET enable_sort = off; SET jit = off; SET work_mem = '64MB'; SET statement_timeout = '30min'")
         connection.commit()  # a new version has no statistics yet: nested loops took minutes and sorted groups 0.7 s where hashing takes 0.1 s
         self._opened.append("warehouse")
@@ -166,8 +166,8 @@ class Session:
         _secret(connection, "lake_login", self.postgres.parameters(role, names.lake))
         connection.execute(f"ATTACH 'ducklake:postgres:' AS lake (META_SECRET 'lake_login', DATA_PATH '{_quoted(lake_path)}', "
                            f"METADATA_SCHEMA '{role}', META_SCHEMA '{role}', DATA_INLINING_ROW_LIMIT 0)")
-        _secret(connection, "warehouse_login", self.postgres.parameters(WRITER, names.warehouse))
-        connection.execute(f"ATTACH 'options=''-c app.customer_id={self.customer_id}''' AS warehouse (TYPE postgres, SECRET warehouse_login)")
+        _secret(connection, "warehouse_login", self.postgres.parameters(role, names.warehouse))
+        connection.execute("ATTACH '' AS warehouse (TYPE postgres, SECRET warehouse_login)")
         connection.execute("SET ducklake_max_retry_count = 100")
         connection.execute("SET pg_use_binary_copy = false")  # 200 k rows with four DECIMAL(38,18): 0.8 s as text, 3.2 s as binary
 

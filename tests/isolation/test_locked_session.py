@@ -166,7 +166,6 @@ def test_warehouse_rows_of_others_are_neither_seen_nor_written(locked) -> None:
         con.execute("CALL postgres_execute('warehouse', 'INSERT INTO platform.fence VALUES (''lock_b'', 99, ''zombie'')')")
 
 
-@pytest.mark.xfail(strict=True, reason="the warehouse writer is one role for all customers, bound by a setting that SQL can change; a role per customer would hold")
 def test_sql_in_a_session_cannot_rebind_the_warehouse_to_another_customer(locked) -> None:
     con = locked[0].con
     con.execute("BEGIN")
@@ -175,6 +174,12 @@ def test_sql_in_a_session_cannot_rebind_the_warehouse_to_another_customer(locked
         assert con.execute("SELECT DISTINCT customer_id FROM warehouse.platform.delivery").fetchall() in ([], [("lock_a",)])
     finally:
         con.execute("ROLLBACK")
+
+
+def test_sql_in_a_session_cannot_become_the_writer(locked) -> None:
+    con = locked[0].con
+    with pytest.raises(duckdb.Error, match="permission denied to set role"):
+        con.execute("CALL postgres_execute('warehouse', 'SET ROLE strata_writer')")
 
 
 def test_no_password_shows_in_what_a_session_tells(locked, installation: Installation) -> None:

@@ -63,10 +63,14 @@ def test_attributes_of_our_roles(prepared: Installation) -> None:
     with prepared.superuser() as connection:
         rows = connection.execute("""SELECT rolname, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls FROM pg_roles
             WHERE starts_with(rolname, 'strata_') OR starts_with(rolname, 'lake_')""").fetchall()
-        members = connection.execute("SELECT roleid::regrole::text, member::regrole::text FROM pg_auth_members WHERE member::regrole::text !~ '^pg_'").fetchall()
+        members = connection.execute("""SELECT roleid::regrole::text, member::regrole::text, inherit_option, set_option, admin_option
+            FROM pg_auth_members WHERE member::regrole::text !~ '^pg_'""").fetchall()
     assert [row[0] for row in rows if any(row[1:5])] == []
     assert [row[0] for row in rows if row[5]] == [BACKUP]
-    assert members == [("pg_read_all_data", BACKUP)]
+    assert [found[:2] for found in members if not found[1].startswith("lake_")] == [("pg_read_all_data", BACKUP)]
+    customers = {found for found in members if found[1].startswith("lake_")}
+    assert {found[1] for found in customers} == {row[0] for row in rows if row[0].startswith("lake_")}
+    assert {(found[0], *found[2:]) for found in customers} == {(WRITER, True, False, False)}  # its privileges, never its identity
 
 
 def test_a_lake_role_owns_its_schema_and_nothing_else(prepared: Installation) -> None:
@@ -75,7 +79,7 @@ def test_a_lake_role_owns_its_schema_and_nothing_else(prepared: Installation) ->
         assert owned == [("lake_role_a", "lake_role_a"), ("lake_role_b", "lake_role_b")]
         assert connection.execute("SELECT has_schema_privilege('lake_role_a', 'lake_role_b', 'usage'), has_schema_privilege('lake_role_a', 'public', 'create'), "
                                   "has_database_privilege('lake_role_a', current_database(), 'create'), has_database_privilege('lake_role_a', %s, 'connect')",
-                                  [prepared.postgres.names.warehouse]).fetchone() == (False, False, False, False)
+                                  [prepared.postgres.names.warehouse]).fetchone() == (False, False, False, True)
 
 
 def test_only_the_migrator_owns_what_migrations_made(prepared: Installation) -> None:
@@ -87,7 +91,7 @@ def test_only_the_migrator_owns_what_migrations_made(prepared: Installation) -> 
 
 @pytest.mark.parametrize(("role", "reached"), [
     (WRITER, {"warehouse"}), (READER, {"warehouse"}), (BACKUP, {"warehouse"}), (ORCHESTRATOR, {"dagster"}), (MIGRATOR, {"warehouse"}),
-    (lake_role("role_a"), {"lake"}),
+    (lake_role("role_a"), {"lake", "warehouse"}),
 ])
 def test_each_role_reaches_its_own_database(prepared: Installation, role: str, reached: set[str]) -> None:
     names = vars(prepared.postgres.names)
