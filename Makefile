@@ -24,7 +24,7 @@ demo: $(READY) ## three sample customers, from generated files to published KPIs
 	@$(BIN)/strata demo
 
 test: $(READY) lint ## unit, contract, isolation and fault tests
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-ui: $(READY) ## the browser test: a partition materialized from Dagster's UI (needs Chromium)
 	@$(BIN)/python -m pytest -m ui tests/ui
