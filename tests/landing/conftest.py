@@ -56,10 +56,10 @@ def registry(server: str, request: pytest.FixtureRequest) -> Iterator[psycopg.Co
 
 
 def delivery_ddl() -> str:
-    """The migrations that make `platform.delivery`; until they are in place, the proposal."""
+    """The statement of the migration that makes `platform.delivery`."""
     for path in sorted((PROJECT / "migrations").glob("V*.sql")):
         text = path.read_text(encoding="utf-8")
         if "CREATE TABLE platform.delivery" in text:
             start = text.index("CREATE TABLE platform.delivery ")
             return f"CREATE SCHEMA platform; {text[start : text.index(');', start) + 2]}"
-    return ""
+    raise LookupError("no migration makes platform.delivery")
