@@ -13,7 +13,6 @@ from partitions.customers import CUSTOMERS
 from platform_assets.contracts import Contract, Rule
 from platform_assets.tables import TRANSIENT, asset_key
 from resources import versions
-from resources.facts import without_values
 from resources.session import Session
 from resources.sessions import permanent, session_of_step
 from resources.storage import TableSpec
@@ -82,7 +81,7 @@ def _evaluate(session: Session, spec: TableSpec, rules: tuple[Rule, ...], versio
     for rule, outcome in zip(rules, evaluate(session, spec, rules, version), strict=True):
         metadata = {"version": version.version, **outcome.facts}
         if outcome.error:
-            metadata["could_not_be_evaluated"] = without_values(outcome.error)
+            metadata["could_not_be_evaluated"] = outcome.error
         severity = SEVERITY["error" if outcome.error else rule.severity]
         made.append(dg.AssetCheckResult(asset_key=key, check_name=rule.name, passed=outcome.passed, severity=severity, metadata=metadata))
     return made

@@ -103,5 +103,5 @@ def _sweep(landing: Path) -> int:
     """Remove what a landing that was killed left in its staging folder; anything younger than a day may be under way."""
     left = [path for path in (landing / INCOMING).glob("*") if time.time() - path.stat().st_mtime > ORPHAN_SECONDS]
     for path in left:
-        shutil.rmtree(path, ignore_errors=True)
+        shutil.rmtree(path, ignore_errors=True)  # what resists is tried again at the next collection
     return len(left)

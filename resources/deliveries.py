@@ -173,7 +173,7 @@ def _staging(folder: Path) -> Iterator[Path]:
     try:
         yield staging
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        shutil.rmtree(staging, ignore_errors=True)  # the first error is the one to show; gc sweeps what is left
 
 
 def _stage(file: Path, folder: Path, number: int, format: Format, source: SourceContract, place: Mapping[str, str]) -> _Staged:

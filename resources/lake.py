@@ -156,7 +156,7 @@ def _account(session: Session, spec: TableSpec, rows: int, quarantined: int, inp
         from resources.landing import account, counted
 
         account(landed, counted(session.con, f"lake.{spec.qualified}"), customer=session.customer_id, table=spec.qualified)
-        rows_in = landed.rows + landed.rejected
+        rows_in = landed.counted
     elif spec.accounting == "one_to_one":
         rows_in = sum(v.row_count for v in inputs)
     else:

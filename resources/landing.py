@@ -74,11 +74,6 @@ class Loaded:
         return self.rows + self.rejected
 
 
-def landing_name(source: str) -> str:
-    """The view that a bronze table reads its files through."""
-    return f"landing_{source}"
-
-
 def load(connection: duckdb.DuckDBPyConnection, root: Path, deliveries: Sequence[DeliveredFile], formats: Mapping[str, Format],
          columns: Sequence[str], target: str) -> Loaded:
     """Make the view `target` over the delivered files and the table `<target>_rejects`. Reads no row of the files themselves.

@@ -218,7 +218,7 @@ class Session:
             with suppress(psycopg.Error):  # a connection that is already broken is closed enough
                 opened.close()
         self._opened.clear()
-        shutil.rmtree(self.temp, ignore_errors=True)
+        shutil.rmtree(self.temp, ignore_errors=True)  # the run's result does not hang on its scratch files
 
 
 def load_extensions(connection: duckdb.DuckDBPyConnection, names: tuple[str, ...] = EXTENSIONS) -> None:

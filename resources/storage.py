@@ -15,7 +15,6 @@ import dagster as dg
 from resources.formats import Format, formats_of
 
 LAKE_LAYERS = ("bronze", "silver")
-ORIGIN = ("_file", "_row", "_sha256")
 REJECTS = "_rejects"
 COLUMN_SCHEMA = "dagster/column_schema"
 

@@ -16,7 +16,8 @@ from partitions.customers import load_customers
 from partitions.errors import AccountingError, DeliveryError
 from resources.deliveries import effective, land, newest_period_end, safe_name
 from resources.formats import Format
-from resources.landing import account, counted, landing_name, load
+from resources.landing import account, counted, load
+from resources.storage import landing_name
 from samples.generate import generate
 
 from .conftest import customer_of, source_of
