@@ -19,7 +19,7 @@ from resources.storage import TableSpec
 from resources.versions import Version
 
 ACCOUNTING = "row_accounting"
-SEVERITY = {"error": dg.AssetCheckSeverity.ERROR, "warning": dg.AssetCheckSeverity.WARN}
+SEVERITY = {"error": dg.AssetCheckSeverity.ERROR, "quarantine": dg.AssetCheckSeverity.ERROR, "warn": dg.AssetCheckSeverity.WARN}
 
 
 def checks_of(made: Contract) -> dg.AssetChecksDefinition:

@@ -21,7 +21,8 @@ from resources.formats import Format, formats_of
 from resources.settings import PROJECT
 from resources.storage import Column, TableSpec
 
-SEVERITIES = {"error", "warning"}
+SEVERITIES = {"error", "quarantine", "warn"}
+DRIFT_POLICIES = ("evolve", "freeze", "quarantine")
 READERS = ("landing.py", "inspection.py", "records.py", "headers.py")  # of resources/: what a bronze table's rows are read by
 DOMAIN_HELPERS = {"conform"}
 IMPORTED = re.compile(r"^from (platform_assets(?:\.\w+)+) import", re.MULTILINE)
@@ -110,6 +111,8 @@ class Contract:
             mode=source.get("mode"),
             owner_column=source.get("owner_column"),
             declared_formats=self.custom.get("formats") or {},
+            drift=source.get("drift", "evolve"),
+            max_quarantined_share=self.custom.get("max_quarantined_share"),
         )
 
     @cached_property
@@ -205,6 +208,8 @@ def _require(made: Contract) -> None:
         problem = "the schema's name is not the file's name"
     elif "accounting" not in made.custom or made.custom["accounting"] not in ("one_to_one", "explode", "group", "none"):
         problem = "customProperties needs accounting: one_to_one | explode | group | none"
+    elif (made.custom.get("source") or {}).get("drift", "evolve") not in DRIFT_POLICIES:
+        problem = f"a source's drift is one of {', '.join(DRIFT_POLICIES)}"
     elif untyped := [p.name for p in made.properties if not p.physicalType]:
         problem = f"columns without physicalType: {', '.join(map(str, untyped))}"
     elif not made.key:

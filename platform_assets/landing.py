@@ -20,8 +20,9 @@ def source_contract(source: str, customer: str | None = None) -> SourceContract:
     if source not in known:
         raise DeliveryError("no bronze table has this name", customer=customer, table=ascii(source)[:64], fix=f"known sources: {', '.join(sorted(known))}")
     made: Contract = contract(known[source])
-    columns = tuple(c.name for c in made.columns if not c.name.startswith("_"))
-    return SourceContract(name=source, mode=cast(Mode, made.spec.mode), columns=columns, formats=made.formats, owner_column=made.spec.owner_column)
+    types = {str(p.name): str(p.logicalType) for p in made.properties if not str(p.name).startswith("_")}
+    return SourceContract(name=source, mode=cast(Mode, made.spec.mode), columns=tuple(types), formats=made.formats, owner_column=made.spec.owner_column,
+                          types=types, drift=made.spec.drift)
 
 
 def land_files(connection: psycopg.Connection[Any], root: Path, customer: Customer, source: str, files: list[Path],

@@ -15,7 +15,7 @@ import unicodedata
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Literal
@@ -37,13 +37,19 @@ INCOMING = ".incoming"
 
 @dataclass(frozen=True)
 class SourceContract:
-    """What a bronze contract says of its source. `columns` without the origin ones; `owner_column` holds the owner id of each row."""
+    """What a bronze contract says of its source. `columns` without the origin ones; `owner_column` holds the owner id of each row.
+
+    `types`: the contract's logicalType of each column (string, number, integer, date, timestamp, boolean). `drift`: what an undeclared
+    column does: `evolve` keeps it in `_extra`, `freeze` refuses the file, `quarantine` keeps each row that fills it back.
+    """
 
     name: str
     mode: Mode
     columns: tuple[str, ...]
     formats: Mapping[str, Format]
     owner_column: str | None = None
+    types: Mapping[str, str] = field(default_factory=dict)
+    drift: str = "evolve"
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,10 @@ class Column:
 
 @dataclass(frozen=True)
 class TableSpec:
-    """One table as storage sees it. `mode`, `owner_column` and `declared_formats` are set for bronze only."""
+    """One table as storage sees it. `mode`, `owner_column`, `drift` and `declared_formats` are set for bronze only.
+
+    `max_quarantined_share` (0 to 1): more open quarantined rows than that share of the rows in block the customer's publication.
+    """
 
     domain: str
     layer: str
@@ -46,6 +49,8 @@ class TableSpec:
     mode: str | None = None
     owner_column: str | None = None
     declared_formats: Mapping[str, Any] = field(default_factory=dict)
+    drift: str = "evolve"
+    max_quarantined_share: float | None = None
 
     @property
     def schema(self) -> str:
@@ -77,7 +82,8 @@ class TableSpec:
             for c in self.columns
         ]
         said = {"layer": self.layer, "domain": self.domain, "key": list(self.key), "accounting": self.accounting, "code": self.code_version,
-                 "contract": self.contract_version, "mode": self.mode, "owner_column": self.owner_column, "formats": dict(self.declared_formats)}
+                 "contract": self.contract_version, "mode": self.mode, "owner_column": self.owner_column, "formats": dict(self.declared_formats),
+                "drift": self.drift, "max_quarantined_share": self.max_quarantined_share}
         return {
             COLUMN_SCHEMA: dg.TableSchema(columns=columns),
             "dagster/table_name": self.qualified,
@@ -92,7 +98,7 @@ def spec_of(asset_name: str, metadata: Mapping[str, Any]) -> TableSpec:
         Column(c.name, c.type, not c.constraints.nullable, c.tags["classification"], c.tags.get("unit"), c.description) for c in schema.columns
     )
     return TableSpec(said["domain"], said["layer"], asset_name, columns, tuple(said["key"]), said["accounting"], said["contract"],
-                     said["code"], said["mode"], said["owner_column"], said["formats"])
+                     said["code"], said["mode"], said["owner_column"], said["formats"], said["drift"], said["max_quarantined_share"])
 
 
 def folded(said: Any) -> dg.MarkdownMetadataValue:
