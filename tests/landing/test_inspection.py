@@ -35,7 +35,7 @@ def refused(folder: Path, content: bytes | str, format: Format = WANTED) -> Deli
 
 @pytest.mark.parametrize(("content", "rule"), [
     (b"", "EMPTY"), (b" \n\n", "EMPTY"), (b"\xef\xbb\xbf", "EMPTY"),
-    (b"\x7fELF\x02\x01\x01\x00\x00canary" + bytes(range(32)) * 20, "NOT_CSV"), (gzip.compress(HEADER.encode(, mtime=0) * 9), "NOT_CSV"),
+    (b"\x7fELF\x02\x01\x01\x00\x00canary" + bytes(range(32)) * 20, "NOT_CSV"), (gzip.compress(HEADER.encode() * 9, mtime=0), "NOT_CSV"),
     ("<!DOCTYPE html><html>canary", "NOT_CSV"), ("  <html>", "NOT_CSV"), ('{"error": "canary"}', "NOT_CSV"), ('[{"id": 1}]', "NOT_CSV"),
     ((HEADER + "\n1,canary,b\n").encode("utf-16-le"), "ENCODING"), ((HEADER + "\n1,canary,b\n").encode("utf-16-be"), "ENCODING"),
     ((HEADER + "\n1,canary,b\n").encode("utf-32"), "ENCODING"), ((HEADER + "\n1,canary,b\n").encode("cp1252"), "ENCODING"),
