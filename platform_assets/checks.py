@@ -34,7 +34,8 @@ def checks_of(made: Contract) -> dg.AssetChecksDefinition:
         warnings.simplefilter("ignore", dg.PreviewWarning)
         specs = [_spec(key, ACCOUNTING, "Rows in are rows loaded + rows quarantined, wherever the table's accounting says so.", True)]
         if spec.max_quarantined_share is not None:
-            specs += [_spec(key, QUARANTINED_SHARE, f"At most {spec.max_quarantined_share:.0%} of the rows (or {FEW_ROWS} rows) wait in quarantine for a steward.", True)]
+            allowed = f"At most {spec.max_quarantined_share:.0%} of the rows (or {FEW_ROWS} rows) wait in quarantine for a steward."
+            specs += [_spec(key, QUARANTINED_SHARE, allowed, True)]
         specs += [_spec(key, r.name, r.description or in_words(r), r.severity == "error") for r in made.checked_rules]
 
         @dg.multi_asset_check(name="_".join([*key.path, "rules"]), specs=specs, retry_policy=TRANSIENT, required_resource_keys={"sessions"})

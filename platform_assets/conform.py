@@ -25,7 +25,7 @@ Entry = tuple[Any, ...]  # (is bad, reason, column, raw value[, name of the cont
 NOTATIONS = (  # in which people write a day: text that names one in another than the declared notation is DATE_FORMAT, else DATE
     "%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d", "%y-%m-%d", "%d/%m/%y", "%m/%d/%y", "%d.%m.%y",
     "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M",
-    "%d/%m/%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S", "%Y-%m-%dT%H:%M:%S%z",
+    "%d/%m/%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S",  # none with %z: DuckDB 1.5.5 then takes 31 February for 3 March
 )
 FAST_SCALE, FAST_DIGITS = 12, 6  # of the decimal that fits 64 bits, see `to_decimal`
 

@@ -6,14 +6,13 @@ its arguments; SQL that finds what breaks the rule, in words that DuckDB and Pos
 """
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 from partitions.errors import ContractError
 from platform_assets.contracts import Rule
+from platform_assets.rules import words
 from resources import versions
 from resources.session import Session
 from resources.settings import PROJECT
@@ -87,18 +86,10 @@ def unexpected(sql: str) -> Expectation:
 @kind
 def references(look: Look, column: str, table: str, key: str) -> Expectation:
     """Every value of `column` stands in `key` of a vocabulary, a parameter file or another table of the same store."""
-    for folder in ("vocabularies", "parameters"):
-        if (PROJECT / folder / f"{table}.csv").exists():
-            return "expect_column_values_to_be_in_set", {"column": column, "value_set": list(words(folder, table, key))}
-    known = f'SELECT "{key}" FROM {look.other(table)} known'
-    return unexpected(f'SELECT "{column}", count(*) AS rows FROM {look.rows} t WHERE "{column}" IS NOT NULL AND "{column}" NOT IN ({known}) GROUP BY 1')
-
-
-@cache
-def words(folder: str, table: str, key: str) -> tuple[str, ...]:
-    """The distinct values of a reference file's column."""
-    with (PROJECT / folder / f"{table}.csv").open(encoding="utf-8", newline="") as file:
-        return tuple(sorted({row[key] for row in csv.DictReader(file) if row[key]}))
+    if (known := words(table, key)) is not None:
+        return "expect_column_values_to_be_in_set", {"column": column, "value_set": list(known)}
+    there = f'SELECT "{key}" FROM {look.other(table)} known'
+    return unexpected(f'SELECT "{column}", count(*) AS rows FROM {look.rows} t WHERE "{column}" IS NOT NULL AND "{column}" NOT IN ({there}) GROUP BY 1')
 
 
 @kind

@@ -6,8 +6,10 @@ A kind is known by the name of its Great Expectations type, so a rule changes it
 """
 from __future__ import annotations
 
+import csv
 from collections.abc import Callable
 from datetime import date
+from functools import cache
 from typing import Any
 
 import ibis
@@ -16,6 +18,7 @@ import ibis.expr.types as ir
 from partitions.errors import ContractError
 from platform_assets.conform import Entry, joined_rejects, rejects
 from platform_assets.contracts import Contract, Rule
+from resources.settings import PROJECT
 from resources.storage import REJECTS
 
 Predicate = Callable[[ir.Table, dict[str, Any]], ir.BooleanValue]
@@ -31,6 +34,24 @@ def outside_set(rows: ir.Table, said: dict[str, Any]) -> ir.BooleanValue:
     """A value that is not in the list."""
     column = rows[said["column"]]
     return column.notnull() & column.notin(said["value_set"])
+
+
+def stranger(rows: ir.Table, said: dict[str, Any]) -> ir.BooleanValue:
+    """A value that a vocabulary or parameter file (`table`, `key`) does not have."""
+    known = words(said["table"], said["key"])
+    if known is None:
+        raise ContractError("a row can only refer to a vocabulary or a parameter file", column=said["column"], fix="use severity warn or error for a table")
+    return outside_set(rows, {**said, "value_set": list(known)})
+
+
+@cache
+def words(table: str, key: str) -> tuple[str, ...] | None:
+    """The distinct values of a column of a vocabulary or parameter file; None if there is no such file."""
+    path = next((path for folder in ("vocabularies", "parameters") if (path := PROJECT / folder / f"{table}.csv").exists()), None)
+    if path is None:
+        return None
+    with path.open(encoding="utf-8", newline="") as file:
+        return tuple(sorted({row[key] for row in csv.DictReader(file) if row[key]}))
 
 
 def outside_interval(rows: ir.Table, said: dict[str, Any]) -> ir.BooleanValue:
@@ -67,6 +88,7 @@ KINDS: dict[str, tuple[Predicate, str]] = {  # kind -> its predicate ("this row 
     "expect_column_values_to_be_between": (outside_interval, "NUMBER_RANGE"),
     "expect_column_values_to_match_regex": (off_pattern, "DOMAIN"),
     "expect_column_pair_values_a_to_be_greater_than_b": (not_greater, "DATE_RANGE"),
+    "references": (stranger, "DOMAIN"),
     "json_object": (not_an_object, "DOMAIN"),
 }
 
