@@ -226,3 +226,20 @@ def _faults(rows: ir.Table, column: Column, origin: str, exact: bool, is_key: bo
         yield bad & ~is_some_day, "DATE", origin, raw
     elif column.type == "boolean":
         yield bad, "DOMAIN", origin, raw
+
+
+TYPED_FEW = 10  # from so many values on, a column in which none can be read is another column than the one declared
+
+
+def retyped(raw: ir.Table, types: Mapping[str, str], conventions: Conventions) -> ir.Table:
+    """One row: for each column that `types` (logicalTypes of the source) declares a number, date or timestamp, `<column>__filled` and
+    `<column>__read`: how many values there are and how many can be read in the format's convention."""
+    readers: dict[str, Callable[[str], ir.Value]] = {
+        "number": lambda name: decimal_text(raw[name], raw["_format"], conventions), "integer": lambda name: decimal_text(raw[name], raw["_format"], conventions),
+        "date": lambda name: to_date(raw[name], raw["_format"], conventions), "timestamp": lambda name: to_timestamp(raw[name], raw["_format"], conventions),
+    }
+    counts: dict[str, ir.Value] = {}
+    for name, kind in types.items():
+        if kind in readers:
+            counts |= {f"{name}__filled": trimmed(raw[name]).count(), f"{name}__read": readers[kind](name).count()}
+    return raw.aggregate(**counts)
