@@ -39,6 +39,11 @@ class Version:
     fence: int = 0
 
 
+def quarantined_share(version: Version) -> float:
+    """The share (0 to 1) of a table's rows in that are in quarantine."""
+    return version.quarantined_count / max(version.row_count + version.quarantined_count, 1)
+
+
 def next_number(connection: psycopg.Connection) -> int:
     return connection.execute("SELECT nextval('platform.version_number')").fetchone()[0]
 
@@ -62,6 +67,22 @@ def newest(connection: psycopg.Connection, customer: str, table_name: str, *, pa
     query = f"SELECT {', '.join(COLUMNS)} FROM platform.table_version WHERE customer_id = %s AND table_name = %s {verdict} ORDER BY version DESC LIMIT 1"
     with connection.cursor(row_factory=class_row(Version)) as cursor:
         return cursor.execute(query, [customer, table_name]).fetchone()  # noqa: S608
+
+
+def history(connection: psycopg.Connection, customer: str, table_name: str, before: int, count: int) -> list[Version]:
+    """The newest versions older than `before` with a passed verdict, the newest first."""
+    query = (f"SELECT {', '.join(COLUMNS)} FROM platform.table_version WHERE customer_id = %s AND table_name = %s AND version < %s "
+             "AND verdict = 'passed' ORDER BY version DESC LIMIT %s")
+    with connection.cursor(row_factory=class_row(Version)) as cursor:
+        return cursor.execute(query, [customer, table_name, before, count]).fetchall()  # noqa: S608
+
+
+def numbered(connection: psycopg.Connection, customer: str, table_name: str, number: int | None) -> Version | None:
+    """One version by its number; without a number the newest."""
+    query = (f"SELECT {', '.join(COLUMNS)} FROM platform.table_version WHERE customer_id = %s AND table_name = %s AND version = coalesce(%s, version) "
+             "ORDER BY version DESC LIMIT 1")
+    with connection.cursor(row_factory=class_row(Version)) as cursor:
+        return cursor.execute(query, [customer, table_name, number]).fetchone()  # noqa: S608
 
 
 def set_verdict(connection: psycopg.Connection, customer: str, version: Version, verdict: str) -> None:
