@@ -198,8 +198,10 @@ def _as_text(column: str, kind: str, null_tokens: Sequence[str]) -> str:
         return f"CASE WHEN {column} NOT IN ({', '.join(map(_text, null_tokens))}) THEN {column} END" if null_tokens else column
     if kind.startswith("TIMESTAMP"):
         moment = f"make_timestamp(epoch_us({column}))" if "ZONE" in kind else column
-        nanos = f"epoch_ns({moment}) % 1000000000"
-        fraction = f"CASE WHEN {nanos} = 0 THEN '' ELSE '.' || rtrim(lpad(abs({nanos})::VARCHAR, 9, '0'), '0') END"
+        # DuckDB 1.5.5 keeps nanoseconds in TIMESTAMP_NS alone; epoch_ns of the others overflows before 1678 and after 2262
+        part, unit = ("epoch_ns", 1_000_000_000) if kind == "TIMESTAMP_NS" else ("epoch_us", 1_000_000)
+        part, digits = f"(({part}({moment}) % {unit} + {unit}) % {unit})", len(str(unit)) - 1
+        fraction = f"CASE WHEN {part} = 0 THEN '' ELSE '.' || rtrim(lpad({part}::VARCHAR, {digits}, '0'), '0') END"
         return f"strftime(date_trunc('second', {moment}::TIMESTAMP), '%Y-%m-%dT%H:%M:%S') || {fraction} || 'Z'"
     if kind == "BLOB":
         return f"coalesce(try(decode({column})), 'base64:' || base64({column}))"

@@ -240,11 +240,14 @@ class Workbook:
     def _chunks(self, name: str, tags: StartTags | None) -> Iterator[bytes]:
         member, size = self.members[name], 0
         limit = min(max(EXPANSION_LIMIT * member.compress_size, SMALL_PART_BYTES), SIZE_LIMIT_BYTES)
+        bomb = self.source.refuse("BOMB", f"a part of the workbook expands to more than {limit:,} bytes", "deliver it as CSV")
+        if member.file_size > limit:
+            raise bomb
         with self.archive.open(member) as packed:
             while chunk := packed.read(CHUNK_BYTES):
                 size += len(chunk)
                 if size > limit:
-                    raise self.source.refuse("BOMB", f"a part of the workbook expands to more than {limit:,} bytes", "deliver it as CSV")
+                    raise bomb
                 if tags:
                     tags.feed(chunk)
                 yield chunk
