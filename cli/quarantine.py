@@ -10,7 +10,7 @@ import getpass
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -149,20 +149,23 @@ def show(customer_id: str, table_name: str, rule: str | None, row_id: str | None
     specs = table_specs()
     spec = _spec(customer_id, table_name, specs)
     with _opened(customer_id) as session:
-        rows = named_rows(session, spec, [row_id]) if row_id else kept_rows(session, spec, rule, None if csv_file else limit)
+        rows = named_rows(session, spec, [row_id]) if row_id else kept_rows(session, spec, rule, limit=None if csv_file else limit)
         decided = states(session, spec, list(specs.values()))
-        history = [c for c in session.corrections if row_id and rows and c.place == (rows[0].sha256, rows[0].row) and c.source == rows[0].source]
-    found = [_shown(row, decided.get((row.sha256, row.row), "open" if row.rule else "loaded")) for row in rows]
-    if csv_file:
-        _write_csv(csv_file, found)
-        click.echo(f"{len(found):,} rows in {csv_file}")
-    elif output == "json":
-        click.echo(json.dumps({"rows": found, "history": [_told(c) for c in history]}, indent=1, ensure_ascii=False))
+        found = (_shown(row, decided.get((row.sha256, row.row), "open")) for row in rows)
+        if csv_file:
+            click.echo(f"{_write_csv(csv_file, found):,} rows in {csv_file}")
+            return
+        listed = list(found)
+        history = [_told(c) for row in (rows if row_id else ()) for c in session.corrections if (c.source, *c.place) == (row.source, row.sha256, row.row)]
+    if output == "json":
+        click.echo(json.dumps({"rows": listed, "history": history}, indent=1, ensure_ascii=False))
     else:
-        _print_rows(customer_id, spec.qualified, found, [_told(c) for c in history])
+        _print_rows(customer_id, spec.qualified, listed, history)
 
 
 def _shown(row: Any, state: str) -> dict[str, Any]:
+    """A row as the steward sees it; one that is in quarantine no more has no rule."""
+    state = state if row.rule or "waits" in state else "loaded"
     return dict(zip(SHOWN, (row.id, row.table, row.file, row.row, row.rule, row.column, row.value, state, row.raw), strict=True))
 
 
@@ -202,11 +205,16 @@ def unguarded(text: str) -> str:
     return text[1:] if text[:1] == "'" and text[1:2] and text[1] in FORMULA else text
 
 
-def _write_csv(path: Path, rows: list[dict[str, Any]]) -> None:
+def _write_csv(path: Path, rows: Iterable[dict[str, Any]]) -> int:
+    """Write rows one by one; returns how many."""
+    count = 0
     with path.open("w", newline="", encoding="utf-8-sig") as file:
         writer = csv.writer(file)
         writer.writerow(SHOWN)
-        writer.writerows([[guarded(row[name]) for name in SHOWN] for row in rows])
+        for row in rows:
+            writer.writerow([guarded(row[name]) for name in SHOWN])
+            count += 1
+    return count
 
 
 # decide
@@ -247,17 +255,16 @@ def _edited(session: Any, spec: TableSpec, path: Path) -> dict[str, dict[str, st
     """Values by row id of a file that `show --csv` wrote and a person edited; lines whose value is still the refused one are left out."""
     from resources.quarantine import kept_rows
 
-    before = {(row.id, row.column): row.value for row in kept_rows(session, spec)}
-    given: dict[str, dict[str, str | None]] = {}
     with path.open(newline="", encoding="utf-8-sig") as file:
         reader = csv.DictReader(file)
         if absent := {"id", "column", "value"} - set(reader.fieldnames or []):
             raise CorrectionError(f"the file lacks columns: {', '.join(sorted(absent))}", customer=session.customer_id, file=path.name,
                                   fix="use a file that `show --csv` wrote")
-        for line in reader:
-            id, column, value = line["id"].strip(), (line["column"] or "").strip(), unguarded(line["value"] or "") or None
-            if not column or ((id, column) in before and (before[id, column] or None) == value):
-                continue
+        lines = [((line["id"] or "").strip(), (line["column"] or "").strip(), unguarded(line["value"] or "") or None) for line in reader]
+    before = {(row.id, row.column): row.value or None for row in kept_rows(session, spec, ids=[id for id, _, _ in lines])}
+    given: dict[str, dict[str, str | None]] = {}
+    for id, column, value in lines:
+        if column and not ((id, column) in before and before[id, column] == value):
             given.setdefault(id, {})[column] = value
     return given
 

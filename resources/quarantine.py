@@ -6,7 +6,8 @@ row that stands here is rejected where a decision says so, else open.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import duckdb
 import psycopg
 from psycopg import sql as pg
 
-from resources.corrections import Correction, Place
+from resources.corrections import Correction, Place, decisions
 from resources.reasons import IDENTITY, ROW_ORDER, STRUCTURE
 from resources.storage import REJECTS, TableSpec
 from resources.versions import Version
@@ -29,6 +30,7 @@ NEVER_ACCEPTED = STRUCTURE | IDENTITY | {"TENANT"}
 EXTRA = "_extra"
 DECIDED, KEPT_BACK, ADMITTED = "decided_rows", "kept_back", "admitted_rows"  # temporary tables of one write
 ID_DIGITS = 12
+PAGE = 10_000
 
 
 @dataclass(frozen=True)
@@ -153,42 +155,55 @@ class KeptRow:
         return {self.rule, *(reject["rule"] for reject in self.rejects)}
 
 
-def kept_rows(session: Session, spec: TableSpec, rule: str | None = None, limit: int | None = None) -> list[KeptRow]:
-    """A lake table's quarantine, file by file in the order of rows."""
-    import json
-
+def kept_rows(session: Session, spec: TableSpec, rule: str | None = None, ids: Sequence[str] | None = None, limit: int | None = None) -> Iterator[KeptRow]:
+    """A lake table's quarantine, file by file in the order of rows; streamed, for it may be long."""
     if not _is_there(session.con, spec.schema):
-        return []
+        return
     ensure_quarantine(session.con, spec.schema)
-    where, values = ("AND rule = ?", [spec.name, rule]) if rule else ("", [spec.name])
-    found = session.con.execute(f"""SELECT rule, column_name, value, rejects, raw, missing, source, _file, _row, _sha256 FROM lake.{spec.schema}.{QUARANTINE}
-        WHERE table_name = ? {where} ORDER BY _file, _sha256, _row {f'LIMIT {int(limit)}' if limit else ''}""", values).fetchall()  # noqa: S608
-    return [KeptRow(spec.qualified, rule, column, value, tuple(json.loads(rejects or "[]")), raw, missing, source or spec.qualified, file, row, sha)
-            for rule, column, value, rejects, raw, missing, source, file, row, sha in found]
+    named = f"substr(_sha256, 1, {ID_DIGITS}) || '-' || _row"
+    found = session.con.cursor().execute(f"""SELECT rule, column_name, value, rejects, raw, missing, source, _file, _row, _sha256
+        FROM lake.{spec.schema}.{QUARANTINE} WHERE table_name = $name AND ($rule::VARCHAR IS NULL OR rule = $rule)
+          AND ($ids::VARCHAR[] IS NULL OR list_contains($ids, {named}))
+        ORDER BY _file, _sha256, _row {f'LIMIT {int(limit)}' if limit else ''}""",
+        {"name": spec.name, "rule": rule, "ids": None if ids is None else list(ids)})  # noqa: S608  names of contracts
+    while page := found.fetchmany(PAGE):
+        for reason, column, value, rejects, raw, missing, source, file, row, sha in page:
+            yield KeptRow(spec.qualified, reason, column, value, tuple(json.loads(rejects or "[]")), raw, missing, source or spec.qualified, file, row, sha)
 
 
 @dataclass(frozen=True)
 class Group:
-    """Rows of one table that are kept back for one rule and column. `files` are the deliveries' names."""
+    """Rows of one table that are kept back for one rule and column: all, and those declared to be no data. `files` are the deliveries' names."""
 
     table: str
     rule: str
     column: str | None
-    places: tuple[Place, ...]
+    rows: int
+    rejected: int
     files: tuple[str, ...]
 
 
 def groups(session: Session, specs: Sequence[TableSpec]) -> list[Group]:
     """What lake tables keep back, by table, rule and column; no values."""
-    made = []
-    for schema in sorted({spec.schema for spec in specs}):
-        if not _is_there(session.con, schema):
+    made: list[Group] = []
+    for spec in specs:
+        if not _is_there(session.con, spec.schema):
             continue
-        names = [spec.name for spec in specs if spec.schema == schema]
-        rows = session.con.execute(f"""SELECT table_name, rule, column_name, list((_sha256, _row) ORDER BY _sha256, _row), list(DISTINCT _file ORDER BY _file)
-            FROM lake.{schema}.{QUARANTINE} WHERE list_contains(?, table_name) GROUP BY ALL ORDER BY 1, 4 DESC, 2, 3""", [names]).fetchall()  # noqa: S608
-        made += [Group(f"{schema}.{table}", rule, column, tuple(tuple(place) for place in places), tuple(files)) for table, rule, column, places, files in rows]
-    return sorted(made, key=lambda g: (g.table, -len(g.places), g.rule, g.column or ""))
+        load_decisions(session.con, decisions(session.corrections, spec.qualified))
+        rows = session.con.execute(f"""SELECT rule, column_name, count(*) AS kept, count(*) FILTER (action = 'reject'), list(DISTINCT _file ORDER BY _file)
+            FROM lake.{spec.schema}.{QUARANTINE} LEFT JOIN {DECIDED} USING (_sha256, _row) WHERE table_name = ? GROUP BY ALL
+            ORDER BY kept DESC, rule, column_name""", [spec.name]).fetchall()
+        made += [Group(spec.qualified, rule, column, kept, rejected, tuple(files)) for rule, column, kept, rejected, files in rows]
+    return made
+
+
+def still_kept(session: Session, spec: TableSpec, places: Sequence[Place]) -> int:
+    """How many of these rows stand in a lake table's quarantine."""
+    if not places or not _is_there(session.con, spec.schema):
+        return 0
+    return session.con.execute(f"""SELECT count(*) FROM lake.{spec.schema}.{QUARANTINE}
+        SEMI JOIN (SELECT unnest(?::VARCHAR[]) AS _sha256, unnest(?::BIGINT[]) AS _row) USING (_sha256, _row) WHERE table_name = ?""",
+        [[sha for sha, _ in places], [row for _, row in places], spec.name]).fetchone()[0]
 
 
 def gold_groups(connection: psycopg.Connection, customer: str, version: Version) -> list[tuple[str, str | None, int]]:

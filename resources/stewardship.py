@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from partitions.errors import CorrectionError
 from resources import versions
 from resources.corrections import Correction, Place, concerns, decisions, fixes
-from resources.quarantine import ID_DIGITS, NEVER_ACCEPTED, KeptRow, gold_groups, groups, kept_rows
+from resources.quarantine import ID_DIGITS, NEVER_ACCEPTED, KeptRow, gold_groups, groups, kept_rows, still_kept
 from resources.reasons import STRUCTURE
 from resources.session import Session
 from resources.storage import TableSpec
@@ -38,22 +38,21 @@ class Tally:
 
 def tally(session: Session, specs: Sequence[TableSpec]) -> Tally:
     """What is kept back, and what became of the decisions in force about deliveries in effect."""
-    lake, found = [spec for spec in specs if spec.in_lake], []
-    kept: dict[str, set[Place]] = {}
-    rejected = {spec.qualified: {p for p, c in decisions(session.corrections, spec.qualified).items() if c.action == "reject"} for spec in lake}
-    for group in groups(session, lake):
-        declared = len(rejected[group.table].intersection(group.places))
-        found.append((group.table, group.rule, group.column, len(group.places) - declared, declared))
-        kept.setdefault(group.table, set()).update(group.places)
+    lake = [spec for spec in specs if spec.in_lake]
+    found = [(g.table, g.rule, g.column, g.rows - g.rejected, g.rejected) for g in groups(session, lake)]
     for spec in specs:
         if spec.layer == "gold" and (version := versions.newest(session.lock, session.customer_id, spec.qualified)) and version.quarantined_count:
             found += [(spec.qualified, *entry, 0) for entry in gold_groups(session.lock, session.customer_id, version)]
     waiting = waiting_corrections(session, specs)
     shas, numbers = _effective(session, specs), {c.correction_id for c in waiting}
-    accepted = [c for spec in lake for c in decisions(session.corrections, spec.qualified).values()
-                if c.action == "accept" and c.place not in kept.get(spec.qualified, ()) and _counts(c, shas) and c.correction_id not in numbers]
-    laid = [c for spec in lake for c in fixes(session.corrections, spec.qualified, shas.get(spec.qualified, ())).values() if c.correction_id not in numbers]
-    return Tally(tuple(found), len(accepted), len(laid), len(waiting))
+    accepted = fixed = 0
+    for spec in lake:
+        taken_in = [c for c in decisions(session.corrections, spec.qualified).values() if _counts(c, shas) and c.correction_id not in numbers]
+        admitted = [c.place for c in taken_in if c.action == "accept"]
+        accepted += len(admitted) - still_kept(session, spec, admitted)
+        laid = fixes(session.corrections, spec.qualified, shas.get(spec.qualified, ()))
+        fixed += sum(c.correction_id not in numbers for c in laid.values())
+    return Tally(tuple(found), accepted, fixed, len(waiting))
 
 
 def waiting_corrections(session: Session, specs: Sequence[TableSpec]) -> list[Correction]:
@@ -102,11 +101,11 @@ def _counts(correction: Correction, shas: Mapping[str, set[str]]) -> bool:
 
 def named_rows(session: Session, spec: TableSpec, ids: Iterable[str]) -> list[KeptRow]:
     """The rows of a table's quarantine with these ids; a row that an earlier fix let through is found as well. Raises CorrectionError."""
-    known = {row.id: row for row in kept_rows(session, spec)}
+    wanted = list(dict.fromkeys(ids))
+    known = {row.id: row for row in kept_rows(session, spec, ids=wanted)}
     for c in session.corrections:
         if c.table_name == spec.qualified:
             known.setdefault(f"{c.sha256[:ID_DIGITS]}-{c.row}", KeptRow(c.table_name, "", None, None, (), None, None, c.source, c.file, c.row, c.sha256))
-    wanted = list(dict.fromkeys(ids))
     if strangers := [id for id in wanted if id not in known]:
         raise CorrectionError(f"{len(strangers)} of {len(wanted)} ids name no row in this quarantine", customer=session.customer_id, table=spec.qualified,
                               row=ascii(strangers[0])[:40], fix=f"see `strata quarantine show {session.customer_id} {spec.name}`")
