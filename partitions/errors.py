@@ -48,6 +48,10 @@ class AccountingError(PermanentError):
     """Rows in are not rows loaded + quarantined + declared skips."""
 
 
+class CorrectionError(PermanentError):
+    """A decision about a quarantined row that cannot be recorded: an unknown row or column, a foreign owner, a fault that nobody can wave through."""
+
+
 class PublicationError(PermanentError):
     """A version that may not go live."""
 

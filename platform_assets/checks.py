@@ -13,10 +13,11 @@ from partitions.customers import CUSTOMERS
 from platform_assets.contracts import Contract, Rule
 from platform_assets.tables import TRANSIENT, asset_key
 from resources import versions
+from resources.accounting import open_rows, quarantined_share
 from resources.session import Session
 from resources.sessions import permanent, session_of_step
 from resources.storage import TableSpec
-from resources.versions import Version, quarantined_share
+from resources.versions import Version
 
 ACCOUNTING, QUARANTINED_SHARE = "row_accounting", "quarantined_share"
 FEW_ROWS = 10  # as many open rows block nobody, whatever their share: one typo in a list of five is no reason to hold back its figures
@@ -79,9 +80,9 @@ def _share(key: dg.AssetKey, spec: TableSpec, version: Version) -> Iterator[dg.A
     """More open rows in quarantine than the contract allows: the figures would say too little, so they wait."""
     if spec.max_quarantined_share is not None:
         share = quarantined_share(version)
-        is_low = share <= spec.max_quarantined_share or version.quarantined_count <= FEW_ROWS
+        is_low = share <= spec.max_quarantined_share or open_rows(version) <= FEW_ROWS
         yield dg.AssetCheckResult(asset_key=key, check_name=QUARANTINED_SHARE, passed=is_low, severity=dg.AssetCheckSeverity.ERROR,
-                                  metadata={"share": share, "allowed": spec.max_quarantined_share, "quarantined": version.quarantined_count})
+                                  metadata={"share": share, "allowed": spec.max_quarantined_share, "open": open_rows(version)})
 
 
 def _evaluate(session: Session, spec: TableSpec, rules: tuple[Rule, ...], version: Version, key: dg.AssetKey) -> list[dg.AssetCheckResult]:

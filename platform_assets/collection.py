@@ -19,6 +19,7 @@ from partitions.customers import load_customers
 from partitions.errors import StrataError
 from resources.deliveries import INCOMING
 from resources.postgres import Postgres
+from resources.quarantine import QUARANTINE
 from resources.session import RunIdentity, Session
 from resources.settings import Settings
 
@@ -80,7 +81,12 @@ def _unreachable(connection: psycopg.Connection, customer: str, keep: int) -> li
 
 
 def _delete(connection: psycopg.Connection, customer: str, name: str, version: int) -> int:
-    target = sql.Identifier(*name.split("."))
+    """Rows of a warehouse version, and what gold kept back with it."""
+    schema, table = name.split(".")
+    target = sql.Identifier(schema, table)
+    if schema.endswith("_gold"):
+        connection.execute(sql.SQL("DELETE FROM {} WHERE customer_id = %s AND version = %s AND table_name = %s").format(sql.Identifier(schema, QUARANTINE)),
+                           [customer, version, table])
     return connection.execute(sql.SQL("DELETE FROM {} WHERE customer_id = %s AND version = %s").format(target), [customer, version]).rowcount
 
 

@@ -16,11 +16,11 @@ import ibis.expr.types as ir
 
 from platform_assets.contracts import Contract, custom_of
 from resources.formats import Convention
-from resources.reasons import rank
+from resources.reasons import checked
 from resources.storage import Column
 
 Conventions = Mapping[str, Convention]
-REJECT = "struct<rank: int8, rule: string, column: string, value: string, check: string>"
+REJECT = "struct<rule: string, column: string, value: string, check: string>"
 Entry = tuple[Any, ...]  # (is bad, reason, column, raw value[, name of the contract's rule])
 NOTATIONS = (  # in which people write a day: text that names one in another than the declared notation is DATE_FORMAT, else DATE
     "%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d", "%y-%m-%d", "%d/%m/%y", "%m/%d/%y", "%d.%m.%y",
@@ -130,24 +130,24 @@ def _parsed(text: ir.StringValue, pattern: str) -> ir.TimestampValue:
 
 
 def rejects(*entries: Entry) -> ir.ArrayValue:
-    """The reserved column `_rejects` from (is bad, reason, column, raw value[, rule's name]) entries, the first reason first; NULL where
-    none is bad. Raises ValueError for a reason that is not in the closed list (`resources/reasons.py`).
+    """The reserved column `_rejects` from (is bad, reason, column, raw value[, rule's name]) entries; NULL where none is bad. Raises
+    ValueError for a reason that is not in the closed list (`resources/reasons.py`); which of them comes first is said there.
 
     One OR over all rows, the list only for rows with trouble.
     """
     bad = ibis.literal(False)
     made = []
-    for condition, reason, column, value, *check in sorted(entries, key=lambda entry: rank(entry[1])):
+    for condition, reason, column, value, *check in entries:
         condition = condition.fill_null(False)
         bad = bad | condition
-        said = {"rank": rank(reason), "rule": reason, "column": column, "value": value.cast("string"), "check": check[0] if check else ibis.null("string")}
+        said = {"rule": checked(reason), "column": column, "value": value.cast("string"), "check": check[0] if check else ibis.null("string")}
         made.append(condition.ifelse(ibis.struct(said).cast(REJECT), ibis.null(REJECT)))
     return bad.ifelse(ibis.array(made).filter(lambda entry: entry.notnull()), ibis.null(f"array<{REJECT}>"))
 
 
 def joined_rejects(one: ir.ArrayValue, other: ir.ArrayValue) -> ir.ArrayValue:
-    """Two `_rejects` as one, the first reason first."""
-    return ibis.cases((one.isnull(), other), (other.isnull(), one), else_=one.concat(other).sort())
+    """Two `_rejects` as one."""
+    return ibis.cases((one.isnull(), other), (other.isnull(), one), else_=one.concat(other))
 
 
 def unreadable(raw: ir.StringValue, read: ir.Value) -> ir.BooleanValue:
@@ -235,7 +235,8 @@ def retyped(raw: ir.Table, types: Mapping[str, str], conventions: Conventions) -
     """One row: for each column that `types` (logicalTypes of the source) declares a number, date or timestamp, `<column>__filled` and
     `<column>__read`: how many values there are and how many can be read in the format's convention."""
     readers: dict[str, Callable[[str], ir.Value]] = {
-        "number": lambda name: decimal_text(raw[name], raw["_format"], conventions), "integer": lambda name: decimal_text(raw[name], raw["_format"], conventions),
+        "number": lambda name: decimal_text(raw[name], raw["_format"], conventions),
+        "integer": lambda name: decimal_text(raw[name], raw["_format"], conventions),
         "date": lambda name: to_date(raw[name], raw["_format"], conventions), "timestamp": lambda name: to_timestamp(raw[name], raw["_format"], conventions),
     }
     counts: dict[str, ir.Value] = {}

@@ -26,6 +26,7 @@ STORES = {"bronze": "lake", "silver": "lake", "gold": "warehouse", "platinum": "
 REFERENCES = ("parameters", "vocabularies")
 TRANSIENT = dg.RetryPolicy(max_retries=1, delay=2)  # on each step: a job's op_retry_policy does not reach a run outside of that job
 MONTHS = dg.AssetKey(["calendar", "months"])
+QUARANTINED_SHARE = dg.AssetKey(["accounting", "quarantined_share"])
 
 
 def table(file: str) -> Callable[[Callable], dg.AssetsDefinition]:
@@ -80,11 +81,11 @@ def owners_of(made: Contract) -> list[str]:
 
 
 def input_key(made: Contract, name: str) -> dg.AssetKey:
-    """The asset behind an argument: landing, months, a table of this or an earlier layer, a vocabulary, a parameter."""
+    """The asset behind an argument: landing, months, quarantined_share, a table of this or an earlier layer, a vocabulary, a parameter."""
     if name == "landing":
         return dg.AssetKey(["landing", made.table])
-    if name == "months":
-        return MONTHS
+    if name in (MONTHS.path[-1], QUARANTINED_SHARE.path[-1]):
+        return MONTHS if name == MONTHS.path[-1] else QUARANTINED_SHARE
     domain_folder = made.path.parent.parent
     for layer in LAYERS[: LAYERS.index(made.layer) + 1]:
         if (domain_folder / layer / f"{name}.odcs.yaml").exists():

@@ -11,7 +11,7 @@ from platform_assets.conform import parsed
 from platform_assets.contracts import Contract, contract
 from platform_assets.rules import kept_back
 from resources.formats import Convention
-from resources.storage import REJECTS
+from resources.quarantine import ordered_rejects
 
 SILVER = Path(__file__).parent / "contracts" / "silver"
 ROWS = {"invoice": "invoice", "invoice_eu": "invoice", "archive": "invoice", "invoice_nokey": "invoice_nokey", "focus": "focus"}  # bronze -> silver contract
@@ -31,6 +31,6 @@ def judge_rows(connection: duckdb.DuckDBPyConnection, relation: str, name: str, 
     types = {"VARCHAR": "string", "BIGINT": "int64"}
     raw = ibis.table({column: types[kind] for column, kind in columns}, name=relation)
     judged = kept_back(parsed(raw, made, conventions, "FOCUS" if name == "focus" else None), made)
-    found = connection.execute(f"SELECT {REJECTS}[1].rule, count(*) FROM ({ibis.to_sql(judged, dialect='duckdb')}) GROUP BY 1").fetchall()
+    found = connection.execute(f"SELECT {ordered_rejects()}[1].rule, count(*) FROM ({ibis.to_sql(judged, dialect='duckdb')}) GROUP BY 1").fetchall()
     loaded = sum(count for rule, count in found if rule is None)
     return loaded, Counter({rule: count for rule, count in found if rule is not None})

@@ -21,7 +21,7 @@ from resources.postgres import WRITER
 from tests.installation import Installation, billing, inventory
 
 GOOD, BAD = "cli_good", "cli_bad"
-ISSUE_KEYS = ["period", "scope", "category", "domain", "criterion", "method", "view", "value", "value_min", "value_max", "unit", "dq_score", "coverage_pct", "version"]
+ISSUE_KEYS = ["period", "scope", "category", "domain", "criterion", "method", "view", "value", "value_min", "value_max", "unit", "dq_score", "coverage_pct", "quarantined_pct", "version"]
 
 
 def run(*words: str | Path) -> Result:
@@ -75,7 +75,7 @@ def test_kpis_as_json_are_objects_with_exactly_the_keys_of_the_issue(launched, i
     rows = json.loads(result.stdout)
     assert len(rows) == len(installation.kpis(GOOD)) > 0
     assert {tuple(row) for row in rows} == {tuple(ISSUE_KEYS)} == {COLUMNS}
-    types = {"value": float, "value_min": float, "value_max": float, "dq_score": float, "coverage_pct": float, "version": int}
+    types = {"value": float, "value_min": float, "value_max": float, "dq_score": float, "coverage_pct": float, "quarantined_pct": float, "version": int}
     assert all(type(row[key]) is types.get(key, str) for row in rows for key in ISSUE_KEYS)
     assert {row["period"] for row in rows} == {"2024-09-01"}
     assert json.loads(run("kpis", GOOD, "--format", "json", "--period", "2023-01").stdout) == []
