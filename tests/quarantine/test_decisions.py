@@ -161,7 +161,7 @@ def test_a_cell_is_no_formula_and_comes_back_as_it_was(value: Any, cell: Any) ->
 def test_rows_go_out_to_a_file_are_edited_and_come_back_in_bulk(ids, installation: Installation, tmp_path: Path) -> None:
     """Three unknown countries go out; one is edited, one left as it was, and a line is added for a second column."""
     file = tmp_path / "rows.csv"
-    out = run("show", NAME, "equipment", "--rule", "VOCABULARY", "--csv", file)
+    out = run("show", NAME, "equipment", "--rule", "DOMAIN", "--csv", file)
     assert (out.exit_code, out.stdout) == (0, f"3 rows in {file}\n")
     with file.open(newline="", encoding="utf-8-sig") as opened:
         lines = list(csv.DictReader(opened))

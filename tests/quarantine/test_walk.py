@@ -84,7 +84,7 @@ def walk(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -
 
 def test_list_counts_open_rows_by_table_rule_and_column_with_their_file(walk) -> None:
     found = {(line["table"], line["rule"], line["column"]): line["open"] for line in walk["list"]["quarantine"]}
-    assert found == {(BRONZE, "FIELD_COUNT", None): 1, (SILVER, "NUMBER_FORMAT", "quantity"): 1, (SILVER, "VOCABULARY", "country"): 1,
+    assert found == {(BRONZE, "FIELD_COUNT", None): 1, (SILVER, "NUMBER_FORMAT", "quantity"): 1, (SILVER, "DOMAIN", "country"): 1,
                      (SILVER, "MISSING_VALUE", "item_type"): 1}
     assert {name for line in walk["list"]["quarantine"] for name in line["files"]} == {"devices.csv"}
     assert next(line["share_pct"] for line in walk["list"]["quarantine"] if line["table"] == BRONZE) == 20.0  # 1 of 5 records
