@@ -222,9 +222,10 @@ def unguarded(text: str) -> str:
 
 
 def _write_csv(path: Path, rows: Iterable[dict[str, Any]]) -> int:
-    """Write rows one by one; returns how many."""
+    """Write rows one by one to a file that only its owner can read; returns how many."""
     count = 0
-    with path.open("w", newline="", encoding="utf-8-sig") as file:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", newline="", encoding="utf-8-sig") as file:
+        os.chmod(file.fileno(), 0o600)
         writer = csv.writer(file)
         writer.writerow(SHOWN)
         for row in rows:
