@@ -54,6 +54,7 @@ def bare(name: str) -> dict[str, Any]:
 
     from platform_assets.parameters import read_file
     from platform_assets.tables import reference_contracts
+    from resources.corrections import overlay
     from resources.deliveries import effective, newest_period_end
     from resources.landing import load
     from resources.parameter_files import months_of
@@ -85,17 +86,19 @@ def bare(name: str) -> dict[str, Any]:
         con.register(made.table, read_file(made))
     for table, (spec, sql) in compiled.items():
         if spec.layer == "bronze":
-            load(con, configured.landing_root, files[table], spec.formats, [c.name for c in spec.columns if not c.name.startswith("_")], landing_name(table))
+            columns = [c.name for c in spec.columns if not c.name.startswith("_")]
+            landed = load(con, configured.landing_root, files[table], spec.formats, columns, f"delivered_{table}")
+            overlay(con, landed, landing_name(table), spec, files[table], ())
         if spec.in_lake:
-            columns = ", ".join(f'"{c.name}"' for c in spec.columns)
+            listed = ", ".join(f'"{c.name}"' for c in spec.columns)
             good = "WHERE coalesce(len(_rejects), 0) = 0" if "_rejects" in sql else ""
-            con.execute(f"COPY (SELECT {columns} FROM ({sql}) {good}) TO '{out}/{table}.parquet'")
+            con.execute(f"COPY (SELECT {listed} FROM ({sql}) {good}) TO '{out}/{table}.parquet'")
             con.execute(f"CREATE VIEW {table} AS SELECT * FROM '{out}/{table}.parquet'")
         elif spec.layer == "gold":
             con.execute(f"CREATE TEMP TABLE {table} AS {sql}")
             copying = time.monotonic()
-            columns = ", ".join(f'"{c.name}"' for c in spec.columns)
-            copied += con.execute(f"INSERT INTO pg.bare.{table} SELECT {columns} FROM {table}").fetchone()[0]
+            listed = ", ".join(f'"{c.name}"' for c in spec.columns)
+            copied += con.execute(f"INSERT INTO pg.bare.{table} SELECT {listed} FROM {table}").fetchone()[0]
             copy_seconds += time.monotonic() - copying
     wall = time.monotonic() - started
     return {"wall": wall, "cpu": usage_seconds(), "peak_mb": peak_mb(), "gold_rows": copied, "copy_rows_per_s": copied / copy_seconds if copy_seconds else None}

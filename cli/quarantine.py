@@ -102,12 +102,14 @@ def list_quarantine(customer_id: str, output: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    shown = Table("table", "rule", "column", "open", "rejected", "share", "files", "since", title=f"{customer_id}: quarantine", title_justify="left")
+    shown = Table(title=f"{customer_id}: quarantine", title_justify="left")
+    for name in ("table", "rule", "column", "open", "rejected", "share", "files", "since"):
+        shown.add_column(name, no_wrap=name != "files", justify="right" if name in ("open", "rejected", "share") else "left")
     for line in lines:
         files = ", ".join(line["files"][:2]) + (f" and {len(line['files']) - 2} more" if len(line["files"]) > 2 else "")
         shown.add_row(line["table"], line["rule"], line["column"] or "", f"{line['open']:,}", f"{line['rejected']:,}", f"{line['share_pct']:.2f} %", files,
                       line["since"] or "")
-    Console(width=max(120, Console().width)).print(shown if lines else f"{customer_id}: nothing is kept back")
+    Console(width=max(130, Console().width)).print(shown if lines else f"{customer_id}: nothing is kept back")
     total, rejected = sum(line["open"] for line in lines), sum(line["rejected"] for line in lines)
     click.echo(f"open: {total:,}   rejected: {rejected:,}   corrections that wait for `strata quarantine replay {customer_id}`: {waiting:,}")
 
@@ -179,13 +181,27 @@ def _print_rows(customer_id: str, table: str, rows: list[dict[str, Any]], histor
     from rich.markup import escape
     from rich.table import Table
 
-    console, shown = Console(width=max(140, Console().width)), Table(*SHOWN[:1], *SHOWN[2:], title=f"{customer_id}: {table}", title_justify="left")
+    console, names = Console(width=max(140, Console().width)), (SHOWN[0], *SHOWN[2:])
+    shown = Table(title=f"{customer_id}: {table}", title_justify="left")
+    for name in names:
+        shown.add_column("delivered" if name == "raw" else name, no_wrap=name == "id", overflow="fold")
     for row in rows:
-        shown.add_row(*(escape(_visible(row[name])) for name in (SHOWN[0], *SHOWN[2:])))
+        shown.add_row(*(escape(_visible(_delivered(row[name]) if name == "raw" else row[name])) for name in names))
     console.print(shown if rows else f"{customer_id}: {table} keeps nothing back")
     for entry in history:
         values = ", ".join(f"{name} = {_visible(value)}" for name, value in entry["values"].items())
         console.print(escape(f"#{entry['correction']} {entry['when']} {entry['who']}: {entry['action']} {values}  ({entry['why']})"))
+
+
+def _delivered(raw: str | None) -> str:
+    """A row as it was delivered, without its empty cells; a broken record as it is."""
+    try:
+        cells = json.loads(raw or "null")
+    except ValueError:
+        cells = None
+    if not isinstance(cells, dict):
+        return raw or ""
+    return ", ".join(f"{name}={value}" for name, value in cells.items() if value is not None and not name.startswith("_"))
 
 
 def _visible(value: Any) -> str:
@@ -206,9 +222,10 @@ def unguarded(text: str) -> str:
 
 
 def _write_csv(path: Path, rows: Iterable[dict[str, Any]]) -> int:
-    """Write rows one by one; returns how many."""
+    """Write rows one by one to a file that only its owner can read; returns how many."""
     count = 0
-    with path.open("w", newline="", encoding="utf-8-sig") as file:
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", newline="", encoding="utf-8-sig") as file:
+        os.chmod(file.fileno(), 0o600)
         writer = csv.writer(file)
         writer.writerow(SHOWN)
         for row in rows:
@@ -327,7 +344,8 @@ def _record(session: Any, made: list[Any], word: str) -> None:
 
     numbers = record(session.lock, session.customer_id, made)
     which = f"correction {numbers[0]}" if len(numbers) == 1 else f"corrections {numbers[0]} to {numbers[-1]}"
-    click.echo(f"{len(numbers):,} rows {word} by {made[0].author} ({which}). Figures change with: strata quarantine replay {session.customer_id}")
+    rows = "1 row" if len(numbers) == 1 else f"{len(numbers):,} rows"
+    click.echo(f"{rows} {word} by {made[0].author} ({which}). Figures change with: strata quarantine replay {session.customer_id}")
 
 
 # replay

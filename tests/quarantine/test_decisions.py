@@ -163,6 +163,7 @@ def test_rows_go_out_to_a_file_are_edited_and_come_back_in_bulk(ids, installatio
     file = tmp_path / "rows.csv"
     out = run("show", NAME, "equipment", "--rule", "DOMAIN", "--csv", file)
     assert (out.exit_code, out.stdout) == (0, f"3 rows in {file}\n")
+    assert file.stat().st_mode & 0o777 == 0o600
     with file.open(newline="", encoding="utf-8-sig") as opened:
         lines = list(csv.DictReader(opened))
     assert [line["value"] for line in lines] == ["Atlantis", "'=cmd|'/C calc'!A0", "Lemuria"]

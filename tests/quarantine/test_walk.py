@@ -102,7 +102,7 @@ def test_show_names_file_row_column_and_the_value_as_delivered(walk) -> None:
 
 def test_a_fix_is_recorded_and_changes_nothing_before_the_replay(walk) -> None:
     assert walk["fix"].exit_code == walk["repair"].exit_code == 0, walk["fix"].output + walk["repair"].output
-    assert "1 rows fixed by Data steward" in walk["fix"].stdout
+    assert "1 row fixed by Data steward" in walk["fix"].stdout
     assert walk["waiting"]["corrections_waiting"] == 2
     assert walk["waiting"]["quarantine"] == walk["list"]["quarantine"]
 
