@@ -48,12 +48,20 @@ class AccountingError(PermanentError):
     """Rows in are not rows loaded + quarantined + declared skips."""
 
 
+class IntegrityError(PermanentError):
+    """A file of the lake that is gone, or is no longer what was written."""
+
+
 class PublicationError(PermanentError):
     """A version that may not go live."""
 
 
 class SettingsError(PermanentError):
     """A setting of the environment that cannot work, such as a socket path over 107 bytes."""
+
+
+class NoticeError(StrataError):
+    """A notice that a sink did not take; it stays unsent and is tried again."""
 
 
 class BusyError(StrataError):

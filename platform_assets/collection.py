@@ -17,6 +17,7 @@ from psycopg import sql
 
 from partitions.customers import load_customers
 from partitions.errors import StrataError
+from resources import objects
 from resources.deliveries import INCOMING
 from resources.postgres import Postgres
 from resources.session import RunIdentity, Session
@@ -96,6 +97,7 @@ def _expire(session: Session) -> int:
     files = con.execute("CALL ducklake_cleanup_old_files('lake', cleanup_all => true)").fetchall()
     with suppress(duckdb.Error):  # an object store that cannot be listed keeps its orphans until it can
         files += con.execute(f"CALL ducklake_delete_orphaned_files('lake', older_than => now() - INTERVAL '{ORPHAN_SECONDS} seconds')").fetchall()
+    objects.forget(session, [path for (path,) in files])
     return len(files)
 
 
