@@ -137,6 +137,26 @@ def launch(customer_ids: tuple[str, ...], selection: str | None, as_of: Any, che
     sys.exit(1 if any(not ok for ok in outcomes.values()) else 0)
 
 
+# what people are told
+
+
+def _declared(customer_ids: tuple[str, ...]) -> dict[str, Any]:
+    """The named customers, or all."""
+    folder = settings().customers
+    return {name: customer(name, folder) for name in customer_ids} or load_customers(folder)
+
+
+@strata.command()
+@click.argument("customer_ids", nargs=-1, metavar="[CUSTOMER...]")
+@click.option("--at", type=click.DateTime(["%Y-%m-%d"]), help="The day to judge; default: today, by each customer's time zone.")
+@click.option("--format", "output", type=click.Choice(["table", "json"]), default="table")
+def freshness(customer_ids: tuple[str, ...], at: Any, output: str) -> None:
+    """Which sources are stale, since when, and whose steward to call. Exit code 1 if one is stale or never came."""
+    from cli.freshness import show_freshness
+
+    sys.exit(show_freshness(_up(), _declared(customer_ids), at.date() if at else None, output == "json"))
+
+
 # figures
 
 
