@@ -110,10 +110,16 @@ def land(customer_id: str, source: str, files: tuple[Path, ...], period: str | N
     """Accept FILES as one delivery of a customer's SOURCE. The same files twice change nothing."""
     from platform_assets.landing import land_files
 
+    from platform_assets.notices import tell
+    from resources.orchestrator import instance
+
     found = customer(customer_id, settings().customers)
     postgres = _up()
-    with postgres.connect(WRITER, customer=found.id) as connection:
-        made = land_files(connection, settings().landing_root, found, source, list(files), period, sequence)
+    try:
+        with postgres.connect(WRITER, customer=found.id) as connection:
+            made = land_files(connection, settings().landing_root, found, source, list(files), period, sequence, instance(postgres))
+    finally:
+        tell(postgres, {found.id: found}, with_stale=False)
     when = f" for {made.period:%Y-%m}" if made.period else ""
     click.echo(f"{found.id} {source}{when}, sequence {made.sequence}: {made.result}; {made.rows:,} rows, {made.faulty:,} of them to quarantine")
 
@@ -155,6 +161,19 @@ def freshness(customer_ids: tuple[str, ...], at: Any, output: str) -> None:
     from cli.freshness import show_freshness
 
     sys.exit(show_freshness(_up(), _declared(customer_ids), at.date() if at else None, output == "json"))
+
+
+@strata.command()
+@click.argument("customer_ids", nargs=-1, metavar="[CUSTOMER...]")
+@click.option("--at", type=click.DateTime(["%Y-%m-%d"]), help="The day to judge freshness; default: today, by each customer's time zone.")
+def notify(customer_ids: tuple[str, ...], at: Any) -> None:
+    """Tell stewards what is stale and whatever is not sent yet, through the sink that STRATA_NOTIFY names. Exit code 1 if one did not take it."""
+    from platform_assets.notices import tell
+
+    sent = tell(_up(), _declared(customer_ids), at=at.date() if at else None)
+    for name, found in sent.items():
+        click.echo(f"{name}: {found.sent} notices sent" + (f", {found.unsent} unsent: {found.failure}" if found.unsent else ""))
+    sys.exit(any(found.unsent for found in sent.values()))
 
 
 # figures
