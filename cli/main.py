@@ -109,7 +109,6 @@ def _reconcile(postgres: Postgres, declared: dict[str, Any]) -> Any:
 def land(customer_id: str, source: str, files: tuple[Path, ...], period: str | None, sequence: int | None) -> None:
     """Accept FILES as one delivery of a customer's SOURCE. The same files twice change nothing."""
     from platform_assets.landing import land_files
-
     from platform_assets.notices import tell
     from resources.orchestrator import instance
 

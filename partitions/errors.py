@@ -14,11 +14,11 @@ class StrataError(Exception):
     def __init__(self, problem: str, *, fix: str = "", **place: Any) -> None:
         self.problem, self.fix = problem, fix
         self.place = {name: value for name, value in place.items() if value is not None}
-        where = ", ".join(f"{name} {_printable(value)}" for name, value in self.place.items())
+        where = ", ".join(f"{name} {printable(value)}" for name, value in self.place.items())
         super().__init__("".join([f"[{where}] " if where else "", problem, f". Fix: {fix}" if fix else ""]))
 
 
-def _printable(value: Any) -> str:
+def printable(value: Any) -> str:
     """A name as one line of visible characters, so that a hostile file name cannot forge a log line."""
     text = str(value)
     return text if text.isprintable() else ascii(text)

@@ -12,7 +12,7 @@ import dagster as dg
 import psycopg
 
 from partitions.customers import Customer
-from partitions.errors import DeliveryError
+from partitions.errors import DeliveryError, printable
 from platform_assets import notices
 from platform_assets.contracts import Contract, contract
 from resources.deliveries import Landing, Mode, SourceContract, land
@@ -72,11 +72,11 @@ def _acceptance(connection: psycopg.Connection[Any], customer: str, source: str,
 
 def _refusal(customer: str, source: str, error: DeliveryError) -> dg.AssetObservation:
     """A refused delivery as an event: the rule, the place and what to do."""
-    place = {name: str(value) for name, value in error.place.items() if name not in ("customer", "table")}
-    metadata = {"refused": True, **{name: value if value.isprintable() else ascii(value) for name, value in place.items()}, "fix": error.fix or "-"}
+    place = {name: printable(value) for name, value in error.place.items() if name not in ("customer", "table")}
+    metadata: dict[str, Any] = {"refused": True, **place, "fix": error.fix or "-"}
     return dg.AssetObservation(dg.AssetKey(["landing", source]), description=f"refused: {error}", metadata=metadata, partition=customer)
 
 
 def _names(columns: list[str]) -> str:
-    shown = [name if name.isprintable() else ascii(name) for name in columns[:SHOWN_COLUMNS]]
+    shown = [printable(name) for name in columns[:SHOWN_COLUMNS]]
     return ", ".join(shown) + (f" and {len(columns) - SHOWN_COLUMNS} more" if len(columns) > SHOWN_COLUMNS else "") or "none"

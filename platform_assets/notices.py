@@ -14,13 +14,13 @@ import dagster as dg
 import psycopg
 
 from partitions.customers import Customer, customer, load_customers
-from partitions.errors import DeliveryError, StrataError
+from partitions.errors import DeliveryError, StrataError, printable
 from platform_assets.contracts import contract
 from platform_assets.freshness import Freshness, freshness, today
 from resources.notices import Kind, Notice, Sent, report, send, settle
 from resources.postgres import WRITER, Postgres
 from resources.settings import PROJECT, settings
-from resources.sinks import sink_of
+from resources.sinks import sink_or_reason
 
 PARTITION_TAG = "dagster/partition"
 UI_VARIABLE, UI = "STRATA_UI_URL", "http://127.0.0.1:3000"
@@ -43,9 +43,9 @@ def refused(connection: psycopg.Connection, customer: Customer, source: str, err
     with connection.transaction():
         number = connection.execute("""INSERT INTO platform.refusal (customer_id, source, file_name, rule, column_name, problem, fix)
             VALUES (%s, %s, %s, %s, nullif(%s, ''), %s, %s) RETURNING refusal_id""",
-                                    [customer.id, source, _printable(file), rule, _printable(column), _printable(error.problem), error.fix]).fetchone()[0]
-        where = ", ".join(f"{name} {_printable(str(value))}" for name, value in error.place.items() if name in ("file", "row", "column"))
-        report(connection, Notice(customer.id, "delivery_refused", source, f"[{where}] {_printable(error.problem)}; what was delivered before still counts",
+                                    [customer.id, source, printable(file), rule, printable(column), printable(error.problem), error.fix]).fetchone()[0]
+        where = ", ".join(f"{name} {printable(value)}" for name, value in error.place.items() if name in ("file", "row", "column"))
+        report(connection, Notice(customer.id, "delivery_refused", source, f"[{where}] {printable(error.problem)}; what was delivered before still counts",
                                   error.fix, f"refusal {number}", rule, link(f"assets/landing/{source}?partition={customer.id}")), _now())
 
 
@@ -186,10 +186,6 @@ def _class_of(error: object) -> str:
     return str(getattr(error, "cls_name", None) or "an error without a name")
 
 
-def _printable(text: str) -> str:
-    return text if text.isprintable() else ascii(text)
-
-
 def _now() -> datetime:
     return datetime.now(UTC)
 
@@ -199,7 +195,7 @@ def _now() -> datetime:
 
 def tell(postgres: Postgres, customers: Mapping[str, Customer], *, with_stale: bool = True, at: date | None = None) -> dict[str, Sent]:
     """Judge the freshness of customers and send what is due to their stewards; a customer's database trouble is its own."""
-    sink, sent = sink_of(postgres.settings), {}
+    sink, sent = sink_or_reason(postgres.settings), {}
     for name, found in customers.items():
         with postgres.connect(WRITER, customer=name, autocommit=True) as connection:
             if with_stale:
@@ -223,7 +219,7 @@ def tell_of_run(postgres: Postgres, instance: dg.DagsterInstance, run: dg.Dagste
     found = customer(name, postgres.settings.customers)
     with postgres.connect(WRITER, customer=name, autocommit=True) as connection:
         ended(connection, instance, run)
-        return send(connection, found, sink_of(postgres.settings), _now())
+        return send(connection, found, sink_or_reason(postgres.settings), _now())
 
 
 # Dagster

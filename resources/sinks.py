@@ -141,6 +141,24 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
         """None lets the redirect end as an HTTPError."""
 
 
+@dataclass(frozen=True)
+class UnusableSink:
+    """Stands for a sink whose settings cannot work: a run or a landing goes on, and its notices wait."""
+
+    problem: str
+
+    def send(self, _message: Message) -> None:
+        raise NoticeError(self.problem, fix=RETRY)
+
+
+def sink_or_reason(settings: Settings) -> Sink:
+    """The installation's sink, or one that takes nothing and says why."""
+    try:
+        return sink_of(settings)
+    except SettingsError as error:
+        return UnusableSink(str(error))
+
+
 def sink_of(settings: Settings, environment: Mapping[str, str] = os.environ) -> Sink:
     """The installation's sink; raises SettingsError for one that cannot work or would send in the clear."""
     wanted = environment.get(VARIABLE) or "file"
