@@ -175,6 +175,16 @@ def notify(customer_ids: tuple[str, ...], at: Any) -> None:
     sys.exit(any(found.unsent for found in sent.values()))
 
 
+@strata.command()
+@click.argument("customer_ids", nargs=-1, metavar="[CUSTOMER...]")
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The folder that the site is written into.")
+def datadocs(customer_ids: tuple[str, ...], out: Path) -> None:
+    """Write Data Docs: pages that show every table's rules and what the newest check found. They need no network."""
+    from cli.datadocs import build_datadocs
+
+    build_datadocs(_up(), _declared(customer_ids), out)
+
+
 # figures
 
 

@@ -20,6 +20,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.pool import StaticPool
 
 from platform_assets.contracts import Rule
+from platform_assets.validations import keep
 from resources.facts import without_values
 from resources.session import Session
 from resources.storage import TableSpec
@@ -60,6 +61,7 @@ def evaluate(session: Session, spec: TableSpec, rules: tuple[Rule, ...], version
                       for r in rules]
     results = validator.graph_validate(configurations, runtime_configuration={"catch_exceptions": True})
     shown = {r.name for r in rules if _is_public(spec, r)}
+    keep(session, spec, version, rules, results, shown)
     found = {r.expectation_config.meta["rule"]: _outcome(r, r.expectation_config.meta["rule"] in shown) for r in results}
     return [found.get(rule.name, Outcome(False, error="Great Expectations gave no result")) for rule in rules]
 
