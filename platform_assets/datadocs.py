@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from great_expectations.core.expectation_validation_result import ExpectationSuiteValidationResult, ExpectationValidationResult
+from great_expectations.core.expectation_validation_result import ExpectationValidationResult
 from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
-from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
+from great_expectations.render.renderer.content_block import ValidationResultsTableContentBlockRenderer
 from great_expectations.render.view import DefaultJinjaPageView
 from psycopg.rows import dict_row
 
@@ -28,6 +28,7 @@ from resources.settings import PROJECT
 
 TEMPLATES = Path(__file__).parent / "templates"
 HISTORY = 10
+WHOLE_TABLE = "the whole table"
 VALIDATIONS = """SELECT * FROM (
         SELECT table_name, version, v.result, v.created_at, t.verdict, t.row_count, t.quarantined_count, t.rows_in,
                row_number() OVER (PARTITION BY table_name ORDER BY version DESC) AS rank
@@ -99,20 +100,38 @@ def _counted(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def sections(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The sections of a kept validation as Great Expectations renders them, one per column, less its overview."""
-    results = [_result(one) for one in document["results"]]
-    suite = ExpectationSuiteValidationResult(success=document["success"], results=results, suite_name=document["suite_name"],
-                                             statistics=document["statistics"], meta={})
-    return ValidationResultsPageRenderer().render(suite).to_json_dict()["sections"][1:]
+    """A kept validation as Great Expectations renders it: a section per column, those with a broken rule first."""
+    columns: dict[str, list[Mapping[str, Any]]] = {}
+    for one in document["results"]:
+        columns.setdefault(one["expectation_config"]["kwargs"].get("column") or WHOLE_TABLE, []).append(one)
+    ordered = sorted(columns.items(), key=lambda item: (all(one["success"] for one in item[1]), item[0] != WHOLE_TABLE, item[0]))
+    return [_section(column, results) for column, results in ordered]
+
+
+def _section(column: str, results: list[Mapping[str, Any]]) -> dict[str, Any]:
+    """One column's rules as a table: Great Expectations' words and result, below the rule's own name and description."""
+    block: dict[str, Any] = {}
+    rows = []
+    for one in sorted(results, key=lambda one: one["success"]):
+        block = ValidationResultsTableContentBlockRenderer.render([_result(one)]).to_json_dict()
+        for status, words, *observed in block["table"]:
+            rows.append([status, [_own_words(one["expectation_config"]["meta"]), *(words if isinstance(words, list) else [words])], *observed])
+    header = {"content_block_type": "header", "header": {"content_block_type": "string_template", "string_template": {
+        "template": "$column", "params": {"column": column}, "tag": "h5"}}}
+    return {"section_name": column, "content_blocks": [header, {**block, "header_row": ["Result", "Rule", "Found"], "table": rows}]}
+
+
+def _own_words(meta: Mapping[str, Any]) -> dict[str, Any]:
+    words = f"{meta['rule']} ({meta['severity']})" + (f": {meta['description']}" if meta["description"] else "")
+    return {"content_block_type": "string_template", "string_template": {
+        "template": "$words", "params": {"words": words}, "styling": {"params": {"words": {"classes": ["rule"]}}}}}
 
 
 def _result(one: Mapping[str, Any]) -> ExpectationValidationResult:
     """A kept result as Great Expectations' own object. Values are data of customers: they enter a page escaped."""
-    said, meta = one["expectation_config"], one["expectation_config"]["meta"]
-    words = [f"{meta['rule']} ({meta['severity']})", *([meta["description"]] if meta["description"] else [])]
-    notes = {"notes": {"format": "string", "content": [html.escape(": ".join(words))]}}
-    configuration = ExpectationConfiguration(type=said["type"], kwargs=dict(said["kwargs"]), meta=notes)
-    info = {**one["exception_info"], "exception_traceback": ""}
+    said = one["expectation_config"]
+    configuration = ExpectationConfiguration(type=said["type"], kwargs=dict(said["kwargs"]), meta={})
+    info = {**one["exception_info"], "exception_message": html.escape(one["exception_info"]["exception_message"] or ""), "exception_traceback": ""}
     return ExpectationValidationResult(success=one["success"], expectation_config=configuration, result=_escaped(one["result"]), exception_info=info)
 
 
