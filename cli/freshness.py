@@ -29,8 +29,7 @@ def show_freshness(postgres: Postgres, customers: Mapping[str, Customer], at: da
 
 
 def _row(one: Freshness, customer: Customer) -> dict[str, Any]:
-    days = {name: value.isoformat() if (value := getattr(one, name)) else None for name in ("last_delivery", "covers_until", "due_since", "late_from")}
-    return {"customer": one.customer, "source": one.source, **days, "state": one.state, "steward": customer.steward.name, "email": customer.steward.email}
+    return {"customer": one.customer, "source": one.source, **one.facts, "steward": customer.steward.name, "email": customer.steward.email}
 
 
 def _table(rows: list[tuple[Freshness, Customer]]) -> None:

@@ -64,6 +64,10 @@ class NoticeError(StrataError):
     """A notice that a sink did not take; it stays unsent and is tried again."""
 
 
+class SinkDownError(NoticeError):
+    """A sink that takes no notice at all now, whoever it is for."""
+
+
 class BusyError(StrataError):
     """Another run of the same customer holds its lock."""
 

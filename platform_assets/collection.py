@@ -55,8 +55,9 @@ def collect_customer(session: Session, keep: int = 0) -> Collected:
             gone = _unreachable(connection, session.customer_id, keep)
             rows = sum(_delete(connection, session.customer_id, name, version) for name, version, in_lake in gone if not in_lake)
             for name, version, _ in gone:
-                connection.execute("DELETE FROM platform.table_version WHERE customer_id = %s AND table_name = %s AND version = %s",
-                                   [session.customer_id, name, version])
+                for registry in ("table_version", "validation"):
+                    connection.execute(f"DELETE FROM platform.{registry} WHERE customer_id = %s AND table_name = %s AND version = %s",
+                                       [session.customer_id, name, version])
         files = _expire(session) + _sweep(session.settings.landing_root / session.customer_id)
         return Collected(len(gone), rows, files)
     finally:

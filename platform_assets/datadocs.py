@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 from great_expectations.core.expectation_validation_result import ExpectationValidationResult
@@ -113,7 +113,7 @@ def _section(column: str, results: list[Mapping[str, Any]]) -> dict[str, Any]:
     block: dict[str, Any] = {}
     rows = []
     for one in sorted(results, key=lambda one: one["success"]):
-        block = ValidationResultsTableContentBlockRenderer.render([_result(one)]).to_json_dict()
+        block = cast(dict[str, Any], ValidationResultsTableContentBlockRenderer.render([_result(one)]).to_json_dict())
         for status, words, *observed in block["table"]:
             rows.append([status, [_own_words(one["expectation_config"]["meta"]), *(words if isinstance(words, list) else [words])], *observed])
     header = {"content_block_type": "header", "header": {"content_block_type": "string_template", "string_template": {

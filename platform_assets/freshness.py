@@ -50,6 +50,12 @@ class Freshness:
         return self.state in LATE
 
     @property
+    def facts(self) -> dict[str, str | None]:
+        """The state and its days as plain text, for a check's metadata and for JSON."""
+        days = {name: value.isoformat() if (value := getattr(self, name)) else None for name in ("last_delivery", "covers_until", "due_since", "late_from")}
+        return {**days, "state": self.state}
+
+    @property
     def problem(self) -> str:
         """The state as a sentence."""
         if self.state == "never":

@@ -20,7 +20,7 @@ from platform_assets.freshness import Freshness, freshness, today
 from resources.notices import Kind, Notice, Sent, report, send, settle
 from resources.postgres import WRITER, Postgres
 from resources.settings import PROJECT, settings
-from resources.sinks import sink_or_reason
+from resources.sinks import Sink, UnusableSink, sink_or_reason
 
 PARTITION_TAG = "dagster/partition"
 UI_VARIABLE, UI = "STRATA_UI_URL", "http://127.0.0.1:3000"
@@ -194,13 +194,16 @@ def _now() -> datetime:
 
 
 def tell(postgres: Postgres, customers: Mapping[str, Customer], *, with_stale: bool = True, at: date | None = None) -> dict[str, Sent]:
-    """Judge the freshness of customers and send what is due to their stewards; a customer's database trouble is its own."""
-    sink, sent = sink_or_reason(postgres.settings), {}
+    """Judge the freshness of customers and send what is due to their stewards. A sink that is down is asked once, not once per customer."""
+    sink: Sink = sink_or_reason(postgres.settings)
+    sent: dict[str, Sent] = {}
     for name, found in customers.items():
         with postgres.connect(WRITER, customer=name, autocommit=True) as connection:
             if with_stale:
                 stale(connection, found, at)
             sent[name] = send(connection, found, sink, _now())
+        if sent[name].is_down:
+            sink = UnusableSink(sent[name].failure or "the sink is down")
     return sent
 
 

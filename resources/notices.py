@@ -17,7 +17,7 @@ import psycopg
 from psycopg.rows import dict_row
 
 from partitions.customers import Customer
-from partitions.errors import NoticeError
+from partitions.errors import NoticeError, SinkDownError
 from resources.sinks import Message, Sink
 
 Kind = Literal["run_failed", "source_stale", "publication_blocked", "quarantine_filled", "delivery_refused"]
@@ -46,11 +46,12 @@ class Notice:
 
 @dataclass(frozen=True)
 class Sent:
-    """How many notices left, and how many a sink did not take; `failure` says why."""
+    """How many notices left, and how many a sink did not take; `failure` says why. `is_down`: it would take nobody else's either."""
 
     sent: int
     unsent: int
     failure: str | None = None
+    is_down: bool = False
 
 
 def report(connection: psycopg.Connection, notice: Notice, at: datetime) -> None:
@@ -79,20 +80,25 @@ def settle(connection: psycopg.Connection, customer: str, kind: Kind, subjects: 
 
 def send(connection: psycopg.Connection, customer: Customer, sink: Sink, at: datetime, fold: timedelta = FOLD) -> Sent:
     """Send what is due to the customer's steward. A sink that fails fails nothing: what it did not take stays unsent for the next time."""
-    due = _claim(connection, customer.id, at, fold)
-    for number, row in enumerate(due):
+    due, sent, failure, is_down = _claim(connection, customer.id, at, fold), 0, None, False
+    for row in due:
+        place = [customer.id, row["kind"], row["subject"], row["first_at"]]
         try:
-            sink.send(message(customer, row))
+            if not is_down:
+                sink.send(message(customer, row))
         except NoticeError as error:
-            left = due[number:]
-            for unsent in left:
-                connection.execute("UPDATE platform.notice SET claimed_until = NULL, failure = %s WHERE customer_id = %s AND kind = %s AND subject = %s",
-                                   [error.problem, customer.id, unsent["kind"], unsent["subject"]])
-            return Sent(number, len(left), error.problem)
-        connection.execute("""UPDATE platform.notice SET sent_at = %s, sent_seen = %s, claimed_until = NULL, failure = NULL
-            WHERE customer_id = %s AND kind = %s AND subject = %s AND first_at = %s""",
-                           [at, row["seen"], customer.id, row["kind"], row["subject"], row["first_at"]])
-    return Sent(len(due), 0)
+            failure, is_down = error.problem, isinstance(error, SinkDownError)
+            said: str | None = error.problem
+        else:
+            said = failure if is_down else None
+        if said:
+            connection.execute("UPDATE platform.notice SET claimed_until = NULL, failure = %s "
+                               "WHERE customer_id = %s AND kind = %s AND subject = %s AND first_at = %s", [said, *place])
+        else:
+            connection.execute("UPDATE platform.notice SET sent_at = %s, sent_seen = %s, claimed_until = NULL, failure = NULL "
+                               "WHERE customer_id = %s AND kind = %s AND subject = %s AND first_at = %s", [at, row["seen"], *place])
+            sent += 1
+    return Sent(sent, len(due) - sent, failure, is_down)
 
 
 def _claim(connection: psycopg.Connection, customer: str, at: datetime, fold: timedelta) -> list[dict]:

@@ -27,7 +27,7 @@ from typing import Any, Protocol
 from urllib.error import HTTPError
 from urllib.parse import SplitResult, urlsplit
 
-from partitions.errors import NoticeError, SettingsError
+from partitions.errors import NoticeError, SettingsError, SinkDownError
 from resources.settings import Settings
 
 VARIABLE = "STRATA_NOTIFY"
@@ -54,7 +54,7 @@ class Message:
 
 
 class Sink(Protocol):
-    """Takes a message or raises NoticeError."""
+    """Takes a message, or raises NoticeError; SinkDownError where it would take no other one either."""
 
     def send(self, message: Message) -> None: ...
 
@@ -78,7 +78,7 @@ class FileSink:
             with os.fdopen(descriptor, "ab") as file:
                 file.write(line.encode())  # one write: lines of two processes do not mix
         except OSError as error:
-            raise NoticeError(f"the file of notices cannot be written: {type(error).__name__}", fix=RETRY) from error
+            raise SinkDownError(f"the file of notices cannot be written: {type(error).__name__}", fix=RETRY) from error
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,8 @@ class SmtpSink:
                     server.login(self.user, self.password or "")
                 server.send_message(mail)
         except (smtplib.SMTPException, OSError) as error:  # its text may quote an address
-            raise NoticeError(f"the mail server did not take the notice: {type(error).__name__}", fix=RETRY) from None
+            kind = NoticeError if isinstance(error, (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError)) else SinkDownError
+            raise kind(f"the mail server did not take the notice: {type(error).__name__}", fix=RETRY) from None
 
     def _connect(self) -> smtplib.SMTP:
         if self.implicit_tls:
@@ -131,9 +132,10 @@ class WebhookSink:
         try:
             opener.open(urllib.request.Request(self.url, body, headers), timeout=SECONDS).close()  # noqa: S310  sink_of allows http(s) only
         except HTTPError as error:
-            raise NoticeError(f"the webhook answered {error.code}", fix=RETRY) from None
+            kind = NoticeError if error.code in (400, 413, 422) else SinkDownError
+            raise kind(f"the webhook answered {error.code}", fix=RETRY) from None
         except (OSError, HTTPException, ValueError) as error:
-            raise NoticeError(f"the webhook did not answer: {type(error).__name__}", fix=RETRY) from None
+            raise SinkDownError(f"the webhook did not answer: {type(error).__name__}", fix=RETRY) from None
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -148,7 +150,7 @@ class UnusableSink:
     problem: str
 
     def send(self, _message: Message) -> None:
-        raise NoticeError(self.problem, fix=RETRY)
+        raise SinkDownError(self.problem, fix=RETRY)
 
 
 def sink_or_reason(settings: Settings) -> Sink:

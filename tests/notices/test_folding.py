@@ -87,13 +87,22 @@ def test_what_a_sink_did_not_take_stays_unsent_and_leaves_at_the_next_try(regist
     for subject in ("greenit_gold.activity", "greenit_gold.impact"):
         report(register, replace(TROUBLE, subject=subject), NOON)
     webhook.answer = 503
-    assert send(register, STEWARD, hook, NOON) == Sent(0, 2, "the webhook answered 503")
+    assert send(register, STEWARD, hook, NOON) == Sent(0, 2, "the webhook answered 503", is_down=True)
     assert len(webhook.posted) == 1  # one look is enough: the second would wait as long for nothing
     assert register.execute("SELECT sent_at, failure FROM platform.notice").fetchall() == [(None, "the webhook answered 503")] * 2
     webhook.answer = 200
     assert send(register, STEWARD, hook, NOON) == Sent(2, 0)
     assert send(register, STEWARD, hook, NOON) == Sent(0, 0)
     assert register.execute("SELECT failure FROM platform.notice").fetchall() == [(None,)] * 2
+
+
+def test_a_notice_that_a_sink_refuses_holds_up_no_other(register, webhook) -> None:
+    """422 is about this one message: the other is tried too."""
+    for subject in ("greenit_gold.activity", "greenit_gold.impact"):
+        report(register, replace(TROUBLE, subject=subject), NOON)
+    webhook.answer = 422
+    assert send(register, STEWARD, WebhookSink(webhook.url), NOON) == Sent(0, 2, "the webhook answered 422")
+    assert len(webhook.posted) == 2
 
 
 def test_trouble_that_is_over_before_it_was_sent_is_not_sent(register, sink) -> None:

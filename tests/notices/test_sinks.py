@@ -2,14 +2,22 @@
 from __future__ import annotations
 
 import json
+import ssl
 import stat
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult, LoginPassword
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from partitions.errors import NoticeError, SettingsError
+from partitions.errors import NoticeError, SettingsError, SinkDownError
 from resources.settings import Settings
 from resources.sinks import FileSink, Message, SmtpSink, WebhookSink, one_line, sink_of, sink_or_reason
 from tests.notices.conftest import free_port
@@ -129,3 +137,46 @@ def test_no_secret_shows_in_a_sinks_name() -> None:
 def test_a_header_is_one_line_of_bounded_length() -> None:
     assert one_line("a\r\n b\tc\x1b[0m") == "a b c [0m"
     assert len(one_line("x" * 5000)) == 200
+
+
+def certificate(folder: Path, host: str) -> tuple[Path, ssl.SSLContext]:
+    """A self-signed certificate of an address: its file, for who trusts it, and a server's context."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name, now = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, host)]), datetime.now(UTC)
+    made = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+            .not_valid_before(now - timedelta(days=1)).not_valid_after(now + timedelta(days=1))
+            .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(host))]), critical=False)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True).sign(key, hashes.SHA256()))
+    trusted, secret = folder / "certificate.pem", folder / "key.pem"
+    trusted.write_bytes(made.public_bytes(Encoding.PEM))
+    secret.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(trusted, secret)
+    return trusted, context
+
+
+@pytest.mark.parametrize("is_trusted", [True, False])
+def test_a_mail_to_another_machine_goes_by_tls_with_a_login_if_its_certificate_is_trusted(
+        mail, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_trusted: bool) -> None:
+    trusted, context = certificate(tmp_path, "127.0.0.2")
+    if is_trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(trusted))
+    logins: list[bytes] = []
+
+    def login(_server: object, _session: object, _envelope: object, _mechanism: str, data: LoginPassword) -> AuthResult:
+        logins.append(data.login)
+        return AuthResult(success=data.password == b"s3cret")
+
+    other = Controller(mail.handler, hostname="127.0.0.2", port=free_port("127.0.0.2"), tls_context=context, require_starttls=True, authenticator=login,
+                       auth_required=True)
+    other.start()
+    sink = SmtpSink("127.0.0.2", other.port, "strata@example.org", user="strata", password="s3cret")
+    try:
+        if is_trusted:
+            sink.send(MESSAGE)
+        else:
+            with pytest.raises(SinkDownError, match="SSLCertVerificationError"):
+                sink.send(MESSAGE)
+    finally:
+        other.stop(no_assert=True)
+    assert (len(mail.handler.mails), logins) == ((1, [b"strata"]) if is_trusted else (0, []))
