@@ -40,15 +40,18 @@ def land_files(connection: psycopg.Connection[Any], root: Path, customer: Custom
     With an `instance` Dagster hears of both: a materialization of `landing/<source>`, or an observation that says why not.
     """
     declared = source_contract(source, customer.id)
+    subject = f"{source} {period:%Y-%m}" if isinstance(period, date) else f"{source} {period}"
+    subject = subject if declared.mode == "period" else source
     try:
         made = land(connection, root, customer, declared, files, period, sequence)
     except DeliveryError as error:
         if "rule" in error.place:
-            notices.refused(connection, customer, source, error)
+            notices.refused(connection, customer, source, error, subject)
             if instance:
                 instance.report_runless_asset_event(_refusal(customer.id, source, error))
         raise
-    notices.accepted(connection, customer, source)
+    if made.result == "new":
+        notices.accepted(connection, customer, source, subject)
     if instance and made.result == "new":
         instance.report_runless_asset_event(_acceptance(connection, customer.id, source, made))
     return made

@@ -20,12 +20,13 @@ from platform_assets.freshness import Freshness, freshness, today
 from resources.notices import Kind, Notice, Sent, report, send, settle
 from resources.postgres import WRITER, Postgres
 from resources.settings import PROJECT, settings
-from resources.sinks import Sink, UnusableSink, sink_or_reason
+from resources.sinks import Sink, UnusableSink, fold_of, sink_or_reason
 
 PARTITION_TAG = "dagster/partition"
 UI_VARIABLE, UI = "STRATA_UI_URL", "http://127.0.0.1:3000"
 TICK_SECONDS, STALE_SECONDS = 30, 300
 EVENTS = {dg.DagsterEventType[name] for name in ("STEP_FAILURE", "STEP_SUCCESS", "ASSET_CHECK_EVALUATION")}
+BLOCKED = "DagsterAssetCheckFailedError"  # how a step of checks ends where a blocking one did not pass
 FINISHED = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
 
 
@@ -37,22 +38,22 @@ def link(path: str) -> str:
 # deliveries
 
 
-def refused(connection: psycopg.Connection, customer: Customer, source: str, error: DeliveryError) -> None:
-    """Keep a refusal and open its notice, in a transaction."""
+def refused(connection: psycopg.Connection, customer: Customer, source: str, error: DeliveryError, subject: str) -> None:
+    """Keep a refusal and open its notice, in a transaction. `subject`: what a later delivery would repair, such as a source's period."""
     rule, file, column = (str(error.place.get(name, "")) for name in ("rule", "file", "column"))
     with connection.transaction():
         number = connection.execute("""INSERT INTO platform.refusal (customer_id, source, file_name, rule, column_name, problem, fix)
             VALUES (%s, %s, %s, %s, nullif(%s, ''), %s, %s) RETURNING refusal_id""",
                                     [customer.id, source, printable(file), rule, printable(column), printable(error.problem), error.fix]).fetchone()[0]
         where = ", ".join(f"{name} {printable(value)}" for name, value in error.place.items() if name in ("file", "row", "column"))
-        report(connection, Notice(customer.id, "delivery_refused", source, f"[{where}] {printable(error.problem)}; what was delivered before still counts",
+        report(connection, Notice(customer.id, "delivery_refused", subject, f"[{where}] {printable(error.problem)}; what was delivered before still counts",
                                   error.fix, f"refusal {number}", rule, link(f"assets/landing/{source}?partition={customer.id}")), _now())
 
 
-def accepted(connection: psycopg.Connection, customer: Customer, source: str) -> None:
-    """A delivery of this source came through: what was refused before is no trouble any more, and it may be fresh again."""
+def accepted(connection: psycopg.Connection, customer: Customer, source: str, subject: str) -> None:
+    """A new delivery came through: what was refused in its place is no trouble any more, and the source may be fresh again."""
     with connection.transaction():
-        settle(connection, customer.id, "delivery_refused", [source], _now())
+        settle(connection, customer.id, "delivery_refused", [subject], _now())
         late = {one.source for one in freshness(connection, customer) if one.is_late}
         settle(connection, customer.id, "source_stale", {source} - late, _now())
 
@@ -65,8 +66,10 @@ def stale(connection: psycopg.Connection, customer: Customer, at: date | None = 
             fix = f"ask who delivers it, then `strata land {customer.id} {one.source} FILE`; how often it is due stands in customers/{customer.id}.yaml"
             report(connection, Notice(customer.id, "source_stale", one.source, one.problem, fix, f"day {day}", "freshness",
                                       link(f"assets/landing/{one.source}?partition={customer.id}")), _now())
-    settle(connection, customer.id, "source_stale", [one.source for one in found if not one.is_late], _now())
-    return [one for one in found if one.is_late]
+    late = {one.source: one for one in found if one.is_late}
+    opened = connection.execute("SELECT subject FROM platform.notice WHERE customer_id = %s AND kind = 'source_stale' AND solved_at IS NULL", [customer.id])
+    settle(connection, customer.id, "source_stale", {source for (source,) in opened} - set(late), _now())  # also of a source that nobody expects any more
+    return list(late.values())
 
 
 # runs
@@ -142,7 +145,8 @@ def _blocked(name: str, run: dg.DagsterRun, rules: Mapping[str, list[str]], fail
 
 def _failed(name: str, run: dg.DagsterRun, failures: Mapping[str, str]) -> Iterator[Notice]:
     for step, why in failures.items():
-        if not step.endswith(("__publication", "_rules")) or "AssetCheck" not in why and step.endswith("_rules"):
+        is_told_above = step.endswith("__publication") or why == BLOCKED
+        if not is_told_above:
             yield Notice(name, "run_failed", table_of(step), why, f"repair that, then `strata launch {name}`", run.run_id, link=link(f"runs/{run.run_id}"))
 
 
@@ -201,7 +205,7 @@ def tell(postgres: Postgres, customers: Mapping[str, Customer], *, with_stale: b
         with postgres.connect(WRITER, customer=name, autocommit=True) as connection:
             if with_stale:
                 stale(connection, found, at)
-            sent[name] = send(connection, found, sink, _now())
+            sent[name] = send(connection, found, sink, _now(), fold_of())
         if sent[name].is_down:
             sink = UnusableSink(sent[name].failure or "the sink is down")
     return sent
@@ -222,7 +226,7 @@ def tell_of_run(postgres: Postgres, instance: dg.DagsterInstance, run: dg.Dagste
     found = customer(name, postgres.settings.customers)
     with postgres.connect(WRITER, customer=name, autocommit=True) as connection:
         ended(connection, instance, run)
-        return send(connection, found, sink_or_reason(postgres.settings), _now())
+        return send(connection, found, sink_or_reason(postgres.settings), _now(), fold_of())
 
 
 # Dagster

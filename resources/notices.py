@@ -25,7 +25,6 @@ TITLES: dict[str, str] = {
     "run_failed": "a run failed", "source_stale": "a delivery is missing", "publication_blocked": "new figures are held back",
     "quarantine_filled": "rows are in quarantine", "delivery_refused": "a delivery was refused",
 }
-FOLD = timedelta(hours=24)
 CLAIM = timedelta(minutes=2)  # longer than a sink may take: a sender that died leaves its notices to the next one
 
 
@@ -78,7 +77,7 @@ def settle(connection: psycopg.Connection, customer: str, kind: Kind, subjects: 
                               [at, customer, kind, list(subjects)]).rowcount
 
 
-def send(connection: psycopg.Connection, customer: Customer, sink: Sink, at: datetime, fold: timedelta = FOLD) -> Sent:
+def send(connection: psycopg.Connection, customer: Customer, sink: Sink, at: datetime, fold: timedelta) -> Sent:
     """Send what is due to the customer's steward. A sink that fails fails nothing: what it did not take stays unsent for the next time."""
     due, sent, failure, is_down = _claim(connection, customer.id, at, fold), 0, None, False
     for row in due:
@@ -114,8 +113,9 @@ def _claim(connection: psycopg.Connection, customer: str, at: datetime, fold: ti
 def message(customer: Customer, row: dict) -> Message:
     """A row of the register as its steward reads it."""
     seen = f"{row['seen']} times since {row['first_at']:%Y-%m-%d %H:%M} UTC" if row["seen"] > 1 else f"{row['first_at']:%Y-%m-%d %H:%M} UTC"
-    facts = {"customer": customer.id, "kind": row["kind"], "table": row["subject"], "rule": row["rule"], "problem": row["problem"], "what_to_do": row["fix"],
-             "seen": row["seen"], "first_at": row["first_at"].isoformat(), "last_at": row["last_at"].isoformat(), "link": row["link"] or None}
+    facts = {"customer": customer.id, "kind": row["kind"], "table": row["subject"].partition(" ")[0], "subject": row["subject"], "rule": row["rule"],
+             "problem": row["problem"], "what_to_do": row["fix"], "seen": row["seen"], "first_at": row["first_at"].isoformat(),
+             "last_at": row["last_at"].isoformat(), "link": row["link"] or None}
     said = {"Customer": customer.id, "About": row["subject"], "Rule": row["rule"], "What": row["problem"], "What to do": row["fix"], "Seen": seen,
             "Look": row["link"]}
     title = f"{customer.id}: {TITLES[row['kind']]} ({row['subject']})"

@@ -7,6 +7,7 @@ and when (notices.py).
     STRATA_NOTIFY_FROM      sender's address, for mail
     STRATA_NOTIFY_USER, STRATA_NOTIFY_PASSWORD     login of the mail server, where it asks for one
     STRATA_NOTIFY_TOKEN     bearer token of the webhook, where it asks for one
+    STRATA_NOTIFY_FOLD_HOURS     how long trouble that lasts is not told again; 24 by default
 
 Mail to another machine goes through TLS, a webhook through https; plain connections are for loopback. No error shows an address or a secret.
 """
@@ -19,6 +20,7 @@ import ssl
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from email.headerregistry import Address
 from email.message import EmailMessage
 from http.client import HTTPException
@@ -32,6 +34,7 @@ from resources.settings import Settings
 
 VARIABLE = "STRATA_NOTIFY"
 SECONDS = 10
+FOLD, MOST_FOLD_HOURS = timedelta(hours=24), 24 * 366
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 HEADER_CHARACTERS = 200
 RETRY = "repair the sink; `strata notify` sends what is left"
@@ -153,6 +156,16 @@ class UnusableSink:
         raise SinkDownError(self.problem, fix=RETRY)
 
 
+def fold_of(environment: Mapping[str, str] = os.environ) -> timedelta:
+    """How long the same trouble is folded; the default also where the setting is wrong, since `sink_of` refuses that and nothing is sent."""
+    given = environment.get(f"{VARIABLE}_FOLD_HOURS", "")
+    return timedelta(hours=int(given)) if _is_fold(given) else FOLD
+
+
+def _is_fold(text: str) -> bool:
+    return text.isascii() and text.isdigit() and 1 <= int(text) <= MOST_FOLD_HOURS
+
+
 def sink_or_reason(settings: Settings) -> Sink:
     """The installation's sink, or one that takes nothing and says why."""
     try:
@@ -164,6 +177,8 @@ def sink_or_reason(settings: Settings) -> Sink:
 def sink_of(settings: Settings, environment: Mapping[str, str] = os.environ) -> Sink:
     """The installation's sink; raises SettingsError for one that cannot work or would send in the clear."""
     wanted = environment.get(VARIABLE) or "file"
+    if (fold := environment.get(f"{VARIABLE}_FOLD_HOURS")) and not _is_fold(fold):
+        raise SettingsError(f"{VARIABLE}_FOLD_HOURS is no number of hours", fix=f"give a whole number from 1 to {MOST_FOLD_HOURS}")
     if wanted == "file":
         return FileSink(settings.home / "notices" / f"{settings.environment}.jsonl")
     try:

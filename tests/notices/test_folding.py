@@ -10,9 +10,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from resources.notices import CLAIM, Notice, Sent, report, send, settle
+from partitions.customers import Customer
+from resources import notices
+from resources.notices import CLAIM, Notice, Sent, report, settle
 from resources.postgres import READER, WRITER
-from resources.sinks import FileSink, SmtpSink, WebhookSink
+from resources.sinks import FOLD, FileSink, Sink, SmtpSink, WebhookSink
 from tests.installation import Installation
 from tests.notices.conftest import customer_called
 
@@ -20,6 +22,11 @@ NOON = datetime(2024, 10, 1, 12, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 TROUBLE = Notice("fold_a", "run_failed", "greenit_silver.equipment", "the disk is full", "make room", "run 1", link="http://127.0.0.1:3000/runs/1")
 STEWARD = customer_called("fold_a")
+
+
+def send(connection: psycopg.Connection, customer: Customer, sink: Sink, at: datetime) -> Sent:
+    """With the window that an installation has by default: a day."""
+    return notices.send(connection, customer, sink, at, FOLD)
 
 
 @pytest.fixture

@@ -106,6 +106,17 @@ def test_the_steward_is_told_of_the_refusal_until_a_good_file_comes(story: Insta
     assert notices(story, OTHER, "delivery_refused") == []
 
 
+def test_a_refused_month_stays_told_until_that_month_comes(story: Installation, tmp_path: Path) -> None:
+    name = "events_months"
+    story.declare(name)
+    with pytest.raises(DeliveryError):
+        land_with_events(story, name, "cloud_billing", without_column(billing(tmp_path / "s.csv", f"account-{name}", {}), "BilledCost"), "2024-09")
+    for period, solved in (("2024-10", False), ("2024-09", True)):
+        land_with_events(story, name, "cloud_billing", billing(tmp_path / f"{period}.csv", f"account-{name}", {"SkuId": period}), period)
+        [row] = notices(story, name, "delivery_refused")
+        assert (row["subject"], row["solved_at"] is not None) == ("cloud_billing 2024-09", solved)
+
+
 def test_an_undeclared_column_is_a_drift_event_with_its_name(story: Installation, tmp_path: Path) -> None:
     file = inventory(tmp_path / "new_column.csv", {}, {})
     file.write_text("\n".join(f"{line},{'colour' if number == 0 else CANARY}" for number, line in enumerate(file.read_text().splitlines())) + "\n")

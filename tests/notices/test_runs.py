@@ -9,8 +9,10 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from click.testing import CliRunner
 
 from cli.launching import launch_all
+from cli.main import strata
 from partitions.customers import CUSTOMERS, customer
 from platform_assets import notices
 from platform_assets.greenit.definitions import defs
@@ -140,6 +142,29 @@ def test_a_stale_source_is_told_each_day_once_and_settled_by_its_delivery(instal
     now = datetime.now(UTC)
     installation.land(name, "cloud_billing", [billing(tmp_path / "2.csv", "a", {"SkuId": "S2"})], f"{now:%Y-%m}")
     assert of(installation, name)["source_stale", "cloud_billing"]["solved_at"] is not None
+
+
+def test_a_source_that_nobody_expects_any_more_is_no_trouble(installation: Installation) -> None:
+    name = "told_unexpected"
+    source = {"format": "focus_1_0", "accepted_owners": ["a"]}
+    for expected, is_open in (({"expected": {"every": "day"}}, True), ({}, False)):
+        found = installation.declare(name, sources={"cloud_billing": {**source, **expected}})
+        with installation.postgres.connect(WRITER, customer=name, autocommit=True) as connection:
+            notices.stale(connection, found)
+        assert (of(installation, name)["source_stale", "cloud_billing"]["solved_at"] is None) == is_open
+
+
+def test_the_command_tells_what_is_missing_and_exits_with_1_while_a_sink_does_not_take_it(
+        installation: Installation, monkeypatch: pytest.MonkeyPatch, webhook) -> None:
+    name = "told_command"
+    installation.declare(name, sources={"cloud_billing": {"format": "focus_1_0", "expected": {"every": "month"}}})
+    monkeypatch.setenv("STRATA_NOTIFY", webhook.url)
+    said = []
+    for answer in (500, 204, 204):
+        webhook.answer = answer
+        done = CliRunner().invoke(strata, ["notify", name])
+        said.append((done.exit_code, done.output.strip()))
+    assert said == [(1, f"{name}: 0 notices sent, 1 unsent: the webhook answered 500"), (0, f"{name}: 1 notices sent"), (0, f"{name}: 0 notices sent")]
 
 
 # Dagster's sensors

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from partitions.errors import NoticeError, SettingsError, SinkDownError
 from resources.settings import Settings
-from resources.sinks import FileSink, Message, SmtpSink, WebhookSink, one_line, sink_of, sink_or_reason
+from resources.sinks import FileSink, Message, SmtpSink, WebhookSink, fold_of, one_line, sink_of, sink_or_reason
 from tests.notices.conftest import free_port
 
 MESSAGE = Message("Data steward", "steward@example.org", "acme: a delivery was refused (cloud_billing)",
@@ -121,6 +121,16 @@ def test_a_sink_that_cannot_work_is_refused_without_showing_a_secret(value: str,
     with pytest.raises(SettingsError, match=problem) as caught:
         sink_of(SETTINGS, {"STRATA_NOTIFY": value, "STRATA_NOTIFY_FROM": "a\nb"})
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("hours", ["0", "-1", "1.5", "a day", "99999", "٣"])
+def test_a_window_that_is_no_number_of_hours_is_refused(hours: str) -> None:
+    with pytest.raises(SettingsError, match="FOLD_HOURS is no number of hours"):
+        sink_of(SETTINGS, {"STRATA_NOTIFY_FOLD_HOURS": hours})
+
+
+def test_the_window_is_a_day_unless_the_environment_says_otherwise() -> None:
+    assert (fold_of({}), fold_of({"STRATA_NOTIFY_FOLD_HOURS": "72"})) == (timedelta(days=1), timedelta(days=3))
 
 
 def test_a_run_meets_a_wrong_setting_as_a_sink_that_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
