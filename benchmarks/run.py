@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.data import write_billing
+from resources.postgres import WRITER
 from resources.settings import PROJECT
 from tests.installation import Installation, make_installation, stop
 
 BLANK = "import dagster as dg\n\n@dg.asset\ndef one(): ...\n\ndefs = dg.Definitions(assets=[one])\n"
+BAD_EVERY = 100
 LOAD = "import resource, {0}\nu = resource.getrusage(resource.RUSAGE_SELF)\nprint(u.ru_utime + u.ru_stime)"
 
 
@@ -35,7 +37,7 @@ def child(*arguments: str, timeout: int = 1800) -> dict[str, Any]:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def p1(installation: Installation, lines: int) -> None:
+def p1(installation: Installation, lines: int) -> dict[str, Any]:
     """Many billing lines, bronze to platinum, through Dagster and bare; then the same run again on unchanged inputs."""
     declare_billing(installation, "bench", lines)
     bare = child("benchmarks.chain", "bare", "bench")
@@ -52,12 +54,30 @@ def p1(installation: Installation, lines: int) -> None:
     again = child("benchmarks.chain", "ours", "bench")
     same = installation.versions("bench") == before
     line("P4", "identical" if same else "DIFFERENT", "identical", same, f"rerun on unchanged inputs: every content hash, no new version; {again['wall']:.1f} s")
+    return ours
 
 
-def declare_billing(installation: Installation, name: str, lines: int) -> None:
+def p8(installation: Installation, lines: int, clean: dict[str, Any] | None) -> None:
+    """What quality costs: the share of rules in a clean run, and a run where one line in a hundred goes to quarantine."""
+    if clean is None:
+        declare_billing(installation, "bench", lines)
+        clean = child("benchmarks.chain", "ours", "bench")
+    declare_billing(installation, "dirty", lines, BAD_EVERY)
+    dirty = child("benchmarks.chain", "ours", "dirty")
+    if not (clean["success"] and dirty["success"]):
+        raise RuntimeError(f"a run failed: {clean['failures']} {dirty['failures']}")
+    rules = sum(seconds for name, seconds in clean["steps"].items() if name.endswith("_rules"))
+    share, ratio = rules / clean["wall"], dirty["wall"] / clean["wall"]
+    line("P8 rules", f"{share:.1%}", "20 %", share <= 0.2, f"{rules:.1f} s of rules with Great Expectations in {clean['wall']:.1f} s")
+    count = "SELECT quarantined_count AS n FROM platform.table_version WHERE table_name = 'greenit_silver.cloud_usage'"
+    kept_back = installation.query(count, customer="dirty", role=WRITER)[-1]["n"]
+    line("P8 bad rows", f"{ratio:.2f} x", "1.15", ratio <= 1.15, f"{kept_back:,} of {lines:,} lines in quarantine: {dirty['wall']:.1f} s")
+
+
+def declare_billing(installation: Installation, name: str, lines: int, bad_every: int = 0) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "billing.parquet"
-        write_billing(path, lines)
+        write_billing(path, lines, bad_every)
         owners = sorted({row[0] for row in read_owners(path)})
         source = {"format": "focus_1_0_parquet", "accepted_owners": owners}
         installation.declare(name, size_class="medium", sources={"cloud_billing": source})
@@ -95,10 +115,10 @@ def p3() -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("figures", nargs="*", default=[], help="P1, P2, P3; default: all (P4 comes with P1)")
+    parser.add_argument("figures", nargs="*", default=[], help="P1, P2, P3, P8; default: all (P4 comes with P1)")
     parser.add_argument("--lines", type=int, default=5_000_000)
     chosen = parser.parse_args()
-    wanted = set(chosen.figures or ("P1", "P2", "P3"))
+    wanted = set(chosen.figures or ("P1", "P2", "P3", "P8"))
     home = Path(tempfile.mkdtemp(prefix="strata-bench-"))
     installation = make_installation(home / "home", home / "customers")
     try:
@@ -106,8 +126,9 @@ def main() -> None:
             p3()
         if "P2" in wanted:
             p2(installation)
-        if "P1" in wanted:
-            p1(installation, chosen.lines)
+        clean = p1(installation, chosen.lines) if "P1" in wanted else None
+        if "P8" in wanted:
+            p8(installation, chosen.lines, clean)
     finally:
         stop(installation)
         shutil.rmtree(home, ignore_errors=True)

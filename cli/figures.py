@@ -7,9 +7,9 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-WIDTH = 140  # columns of a terminal that the table needs
+WIDTH = 150  # columns of a terminal that the table needs
 COLUMNS = ("period", "scope", "category", "domain", "criterion", "method", "view", "value", "value_min", "value_max", "unit", "dq_score",
-           "coverage_pct", "version")
+           "coverage_pct", "quarantined_pct", "version")
 
 
 def kpi_rows(connection: psycopg.Connection, period: date | None = None) -> list[dict[str, Any]]:
@@ -32,16 +32,20 @@ def kpi_table(customer: str, rows: list[dict[str, Any]]) -> None:
     newest = rows[-1]["period"]
     shown = [row for row in rows if row["period"] == newest]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1), title=f"{customer}, {newest:%B %Y}", title_justify="left",
-                  caption=f"version {shown[-1]['version']}", caption_justify="left")
+                  caption=f"version {shown[-1]['version']}; waiting: rows delivered for the domain that are still in quarantine", caption_justify="left")
     for heading in ("scope", "category", "domain", "criterion", "method", "view"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("value", "from", "to", "unit", "quality", "covered"):
+    for heading in ("value", "from", "to", "unit", "quality", "covered", "waiting"):
         table.add_column(heading, no_wrap=True, justify="left" if heading == "unit" else "right")
     for row in sorted(shown, key=lambda r: (r["criterion"] != "GWP", r["criterion"], r["view"], r["scope"], r["category"], r["domain"])):
-        coverage = "–" if row["coverage_pct"] is None else f"{float(row['coverage_pct']):.1f} %"
+        coverage, waiting = (_percent(row[name]) for name in ("coverage_pct", "quarantined_pct"))
         table.add_row(*(row[name] for name in COLUMNS[1:7]), *(_number(row[name]) for name in ("value", "value_min", "value_max")), row["unit"],
-                      _number(row["dq_score"]), coverage)
+                      _number(row["dq_score"]), coverage, waiting)
     Console(width=max(WIDTH, Console().width)).print(table)
+
+
+def _percent(value: Any) -> str:
+    return "–" if value is None else f"{float(value):.1f} %"
 
 
 def _number(value: Any) -> str:

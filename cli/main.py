@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from cli.quarantine import quarantine
 from partitions.customers import customer, load_customers, reconcile
 from partitions.errors import StrataError
 from resources.postgres import READER, WRITER, Postgres
@@ -207,6 +208,11 @@ def kpis(customer_id: str, output: str, period: Any) -> None:
 
 def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else float(value)
+
+
+# quarantine
+
+strata.add_command(quarantine)
 
 
 # upkeep

@@ -52,6 +52,10 @@ class IntegrityError(PermanentError):
     """A file of the lake that is gone, or is no longer what was written."""
 
 
+class CorrectionError(PermanentError):
+    """A decision about a quarantined row that cannot be recorded: an unknown row or column, a foreign owner, a fault that nobody can wave through."""
+
+
 class PublicationError(PermanentError):
     """A version that may not go live."""
 

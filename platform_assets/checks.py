@@ -13,12 +13,14 @@ from partitions.customers import CUSTOMERS
 from platform_assets.contracts import Contract, Rule
 from platform_assets.tables import TRANSIENT, asset_key
 from resources import versions
+from resources.accounting import open_rows, quarantined_share
 from resources.session import Session
 from resources.sessions import permanent, session_of_step
 from resources.storage import TableSpec
 from resources.versions import Version
 
-ACCOUNTING = "row_accounting"
+ACCOUNTING, QUARANTINED_SHARE = "row_accounting", "quarantined_share"
+FEW_ROWS = 10  # as many open rows block nobody, whatever their share: one typo in a list of five is no reason to hold back its figures
 SEVERITY = {"error": dg.AssetCheckSeverity.ERROR, "quarantine": dg.AssetCheckSeverity.ERROR, "warn": dg.AssetCheckSeverity.WARN}
 
 
@@ -32,7 +34,10 @@ def checks_of(made: Contract) -> dg.AssetChecksDefinition:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", dg.PreviewWarning)
         specs = [_spec(key, ACCOUNTING, "Rows in are rows loaded + rows quarantined, wherever the table's accounting says so.", True)]
-        specs += [_spec(key, r.name, r.description or in_words(r), r.severity == "error") for r in made.rules]
+        if spec.max_quarantined_share is not None:
+            allowed = f"At most {spec.max_quarantined_share:.0%} of the rows (or {FEW_ROWS} rows) wait in quarantine for a steward."
+            specs += [_spec(key, QUARANTINED_SHARE, allowed, True)]
+        specs += [_spec(key, r.name, r.description or in_words(r), r.severity == "error") for r in made.checked_rules]
 
         @dg.multi_asset_check(name="_".join([*key.path, "rules"]), specs=specs, retry_policy=TRANSIENT, required_resource_keys={"sessions"})
         def rules(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
@@ -40,7 +45,7 @@ def checks_of(made: Contract) -> dg.AssetChecksDefinition:
             version = session.written.get(spec.qualified) or versions.newest(session.lock, session.customer_id, spec.qualified)
             if version is None:
                 raise dg.Failure(f"{spec.qualified} has no version to check for customer {session.customer_id}", allow_retries=False)
-            results = [_accounting(key, version), *permanent(_evaluate)(session, spec, made.rules, version, key)]
+            results = [_accounting(key, version), *_share(key, spec, version), *permanent(_evaluate)(session, spec, made.checked_rules, version, key)]
             failed = [r for r in results if not r.passed and r.severity == dg.AssetCheckSeverity.ERROR]
             versions.set_verdict(session.lock, session.customer_id, version, "failed" if failed else "passed")
             yield from results
@@ -69,6 +74,15 @@ def _accounting(key: dg.AssetKey, version: Version) -> dg.AssetCheckResult:
         metadata={"rows_in": version.rows_in if version.rows_in is not None else "not counted for this accounting",
                   "rows": version.row_count, "quarantined": version.quarantined_count, "version": version.version},
     )
+
+
+def _share(key: dg.AssetKey, spec: TableSpec, version: Version) -> Iterator[dg.AssetCheckResult]:
+    """More open rows in quarantine than the contract allows: the figures would say too little, so they wait."""
+    if spec.max_quarantined_share is not None:
+        share = quarantined_share(version)
+        is_low = share <= spec.max_quarantined_share or open_rows(version) <= FEW_ROWS
+        yield dg.AssetCheckResult(asset_key=key, check_name=QUARANTINED_SHARE, passed=is_low, severity=dg.AssetCheckSeverity.ERROR,
+                                  metadata={"share": share, "allowed": spec.max_quarantined_share, "open": open_rows(version)})
 
 
 def _evaluate(session: Session, spec: TableSpec, rules: tuple[Rule, ...], version: Version, key: dg.AssetKey) -> list[dg.AssetCheckResult]:

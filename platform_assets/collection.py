@@ -17,9 +17,10 @@ from psycopg import sql
 
 from partitions.customers import load_customers
 from partitions.errors import StrataError
-from resources import objects
+from resources import lake_objects
 from resources.deliveries import INCOMING
 from resources.postgres import Postgres
+from resources.quarantine import QUARANTINE
 from resources.session import RunIdentity, Session
 from resources.settings import Settings
 
@@ -82,7 +83,12 @@ def _unreachable(connection: psycopg.Connection, customer: str, keep: int) -> li
 
 
 def _delete(connection: psycopg.Connection, customer: str, name: str, version: int) -> int:
-    target = sql.Identifier(*name.split("."))
+    """Rows of a warehouse version, and what gold kept back with it."""
+    schema, table = name.split(".")
+    target = sql.Identifier(schema, table)
+    if schema.endswith("_gold"):
+        connection.execute(sql.SQL("DELETE FROM {} WHERE customer_id = %s AND version = %s AND table_name = %s").format(sql.Identifier(schema, QUARANTINE)),
+                           [customer, version, table])
     return connection.execute(sql.SQL("DELETE FROM {} WHERE customer_id = %s AND version = %s").format(target), [customer, version]).rowcount
 
 
@@ -98,7 +104,7 @@ def _expire(session: Session) -> int:
     files = con.execute("CALL ducklake_cleanup_old_files('lake', cleanup_all => true)").fetchall()
     with suppress(duckdb.Error):  # an object store that cannot be listed keeps its orphans until it can
         files += con.execute(f"CALL ducklake_delete_orphaned_files('lake', older_than => now() - INTERVAL '{ORPHAN_SECONDS} seconds')").fetchall()
-    objects.forget(session, [path for (path,) in files])
+    lake_objects.forget(session, [path for (path,) in files])
     return len(files)
 
 

@@ -8,7 +8,8 @@ from types import ModuleType
 
 from platform_assets.composition import tables_of
 from platform_assets.contracts import Contract
-from platform_assets.tables import MONTHS, REFERENCES, reference_contracts
+from platform_assets.tables import MONTHS, QUARANTINED_SHARE, REFERENCES, reference_contracts
+from resources.accounting import SHARE_COLUMNS
 from resources.expressions import sql_of, unbound, unbound_table
 from resources.parameter_files import MONTHS_COLUMNS
 from resources.storage import TableSpec, landing_name
@@ -30,6 +31,8 @@ def compile_all(domain: ModuleType) -> dict[str, tuple[TableSpec, str]]:
 def _unbound(name: str, key: tuple[str, ...], made: Contract, contracts: dict[tuple[str, ...], Contract]):
     if key == tuple(MONTHS.path):
         return unbound(name, MONTHS_COLUMNS)
+    if key == tuple(QUARANTINED_SHARE.path):
+        return unbound(name, SHARE_COLUMNS)
     if key[0] == "landing":
         return unbound(landing_name(made.table), [(c.name, c.type) for c in made.columns])
     if key[0] in REFERENCES:

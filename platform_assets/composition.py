@@ -16,7 +16,8 @@ from platform_assets.contracts import Contract, contract
 from platform_assets.notices import sensors
 from platform_assets.parameters import limits_of
 from platform_assets.publication import publication_of
-from platform_assets.tables import LAYERS, MONTHS, input_key, owners_of, reference_contracts
+from platform_assets.quarantine import quarantine_of
+from platform_assets.tables import LAYERS, MONTHS, QUARANTINED_SHARE, input_key, owners_of, reference_contracts
 from resources.lake import lake_io_manager
 from resources.reference import reference_io_manager
 from resources.sessions import AS_OF_TAG, sessions
@@ -50,9 +51,10 @@ def definitions_of(domain: ModuleType) -> dg.Definitions:
     assets = [asset for asset, _ in tables]
     contracts = [made for _, made in tables]
     publication = publication_of(name, contracts)
-    everything = dg.AssetSelection.groups(*LAYERS, "publication")
+    quarantine = quarantine_of(name, contracts)
+    everything = dg.AssetSelection.groups(*LAYERS, "publication", "quarantine")
     return dg.Definitions(
-        assets=[*assets, publication, *_references(assets, contracts)],
+        assets=[*assets, publication, quarantine, *_references(assets, contracts)],
         asset_checks=[checks_of(made) for made in contracts],
         jobs=[dg.define_asset_job(f"{name}_customer", everything, partitions_def=CUSTOMERS, tags=CHAIN_TAGS,
                                   description=EVERYTHING)],
@@ -69,6 +71,9 @@ def _references(assets: list[dg.AssetsDefinition], contracts: list[Contract]) ->
     if MONTHS in wanted:
         made.append(dg.AssetSpec(MONTHS, group_name="calendar", owners=["team:platform"],
                                  description="Calendar months of the customer's reporting window, up to as_of."))
+    if QUARANTINED_SHARE in wanted:
+        made.append(dg.AssetSpec(QUARANTINED_SHARE, group_name="accounting", owners=["team:platform"], partitions_def=CUSTOMERS,
+                                 description="Of every source behind the figures, the share of the delivered rows that is still in quarantine."))
     for found in reference_contracts():
         key = dg.AssetKey([found.layer, found.table])
         if key in wanted:
@@ -79,7 +84,7 @@ def _references(assets: list[dg.AssetsDefinition], contracts: list[Contract]) ->
 
 
 def _landing(made: Contract) -> dg.AssetSpec:
-    columns = [dg.TableColumn(c.name, "bigint" if c.name == "_row" else "varchar", description=c.description) for c in made.columns]
+    columns = [dg.TableColumn(c.name, c.type, description=c.description) for c in made.columns]
     return dg.AssetSpec(input_key(made, "landing"), group_name="landing", partitions_def=CUSTOMERS, kinds={"file"}, owners=owners_of(made),
                         description=f"Delivered files of the source {made.table}, as they came: `strata land <customer> {made.table} <file>`.",
                         metadata={COLUMN_SCHEMA: dg.TableSchema(columns=columns)})

@@ -7,22 +7,37 @@ A format's conventions come from its bronze contract (`resources/formats.py`); a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
+from typing import Any
 
 import ibis
 import ibis.expr.types as ir
 
+from platform_assets.contracts import Contract, custom_of
 from resources.formats import Convention
+from resources.reasons import checked
+from resources.storage import Column
 
 Conventions = Mapping[str, Convention]
-REJECT = "struct<rule: string, column: string, value: string>"
+REJECT = "struct<rule: string, column: string, value: string, check: string>"
+Entry = tuple[Any, ...]  # (is bad, reason, column, raw value[, name of the contract's rule])
+NOTATIONS = (  # in which people write a day: text that names one in another than the declared notation is DATE_FORMAT, else DATE
+    "%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%d-%m-%Y", "%m-%d-%Y", "%Y/%m/%d", "%Y.%m.%d", "%y-%m-%d", "%d/%m/%y", "%m/%d/%y", "%d.%m.%y",
+    "%d %b %Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M",
+    "%d/%m/%Y %H:%M:%S", "%m/%d/%Y %H:%M:%S",  # none with %z: DuckDB 1.5.5 then takes 31 February for 3 March
+)
 FAST_SCALE, FAST_DIGITS = 12, 6  # of the decimal that fits 64 bits, see `to_decimal`
 
 
 @ibis.udf.scalar.builtin(name="try_strptime")
 def _try_strptime(text: str, pattern: str) -> datetime:  # type: ignore[empty-body]
     """DuckDB's: NULL where the text does not follow the pattern."""
+
+
+@ibis.udf.scalar.builtin(name="try_strptime")
+def _try_strptimes(text: str, patterns: list[str]) -> datetime:  # type: ignore[empty-body]
+    """DuckDB's: the first pattern that the text follows, NULL where there is none."""
 
 
 @ibis.udf.scalar.builtin(name="rtrim")
@@ -114,21 +129,118 @@ def _parsed(text: ir.StringValue, pattern: str) -> ir.TimestampValue:
     return (text.length() == expected).ifelse(_try_strptime(text, pattern), ibis.null("timestamp"))
 
 
-def rejects(*entries: tuple[ir.BooleanValue, str, str, ir.StringValue]) -> ir.ArrayValue:
-    """The reserved column `_rejects` from (is bad, rule, column, raw value) entries; NULL where none is bad.
+def rejects(*entries: Entry) -> ir.ArrayValue:
+    """The reserved column `_rejects` from (is bad, reason, column, raw value[, rule's name]) entries; NULL where none is bad. Raises
+    ValueError for a reason that is not in the closed list (`resources/reasons.py`); which of them comes first is said there.
 
     One OR over all rows, the list only for rows with trouble.
     """
     bad = ibis.literal(False)
-    for condition, *_ in entries:
-        bad = bad | condition.fill_null(False)
-    made = [
-        condition.fill_null(False).ifelse(ibis.struct({"rule": rule, "column": column, "value": value.cast("string")}).cast(REJECT), ibis.null(REJECT))
-        for condition, rule, column, value in entries
-    ]
+    made = []
+    for condition, reason, column, value, *check in entries:
+        condition = condition.fill_null(False)
+        bad = bad | condition
+        said = {"rule": checked(reason), "column": column, "value": value.cast("string"), "check": check[0] if check else ibis.null("string")}
+        made.append(condition.ifelse(ibis.struct(said).cast(REJECT), ibis.null(REJECT)))
     return bad.ifelse(ibis.array(made).filter(lambda entry: entry.notnull()), ibis.null(f"array<{REJECT}>"))
+
+
+def joined_rejects(one: ir.ArrayValue, other: ir.ArrayValue) -> ir.ArrayValue:
+    """Two `_rejects` as one."""
+    return ibis.cases((one.isnull(), other), (other.isnull(), one), else_=one.concat(other))
 
 
 def unreadable(raw: ir.StringValue, read: ir.Value) -> ir.BooleanValue:
     """There was text and it could not be read."""
     return trimmed(raw).notnull() & read.isnull()
+
+
+# typed reading by contract
+
+
+def parsed(raw: ir.Table, made: Contract, conventions: Conventions, reason: str | None = None) -> ir.Table:
+    """The raw rows with every column of `made` that says `from`, typed as the contract says, and `_rejects` for what cannot be read.
+
+    A contract's column names its raw column by the customProperty `from`; `read: exact` takes text byte for byte, otherwise it is trimmed
+    and empty text is NULL. A required column without text is MISSING_KEY (in the key) or MISSING_VALUE. `reason` replaces every reason;
+    the rule's name then says which it was. A raw column that the typed one does not replace stays.
+    """
+    columns = [(column, str(origin), exact) for column, (origin, exact) in _sources(made).items()]
+    numbers = {c.name: decimal_text(raw[origin], raw["_format"], conventions) for c, origin, _ in columns if _is_number(c.type)}
+    step = raw.mutate(**{f"{name}__text": text for name, text in numbers.items()}, row__number=ibis.row_number())  # a window: see `decimal_text`
+    read = step.mutate(**{f"{c.name}__read": _typed(step, c, origin, exact, conventions) for c, origin, exact in columns})
+    entries = [entry for c, origin, exact in columns for entry in _faults(read, c, origin, exact, c.name in made.key)]
+    if reason:
+        entries = [(bad, reason, column, value, f"{column}__{said.lower()}") for bad, said, column, value in entries]
+    judged = read.mutate(_rejects=rejects(*entries))
+    names = {c.name for c, *_ in columns}
+    kept = [name for name in raw.columns if name not in names]
+    return judged.select(*kept, **{name: judged[f"{name}__read"] for name in names}, _rejects=judged["_rejects"])
+
+
+def _sources(made: Contract) -> dict[Column, tuple[str, bool]]:
+    """Column -> (raw column, whether it is taken byte for byte) for the columns that name one."""
+    said = {p.name: custom_of(p) for p in made.properties}
+    return {c: (said[c.name]["from"], said[c.name].get("read") == "exact") for c in made.columns if "from" in said[c.name]}
+
+
+def _is_number(kind: str) -> bool:
+    return kind.startswith("decimal") or kind in ("bigint", "double")
+
+
+def _typed(rows: ir.Table, column: Column, origin: str, exact: bool, conventions: Conventions) -> ir.Value:
+    """The raw column as the contract's type, NULL where it cannot be read."""
+    raw, kind = rows[origin], column.type
+    if kind == "varchar":
+        return raw.nullif("") if exact else trimmed(raw)
+    if kind == "date":
+        return to_date(raw, rows["_format"], conventions)
+    if kind == "timestamp":
+        return to_timestamp(raw, rows["_format"], conventions)
+    if kind == "boolean":
+        return ibis.cases((slug(raw).isin(["true", "1", "yes"]), True), (slug(raw).isin(["false", "0", "no"]), False))
+    text = rows[f"{column.name}__text"]
+    if kind == "double":
+        return text.try_cast("float64")
+    if kind == "bigint":
+        return to_decimal(text, 0).try_cast("int64")
+    digits, scale = (int(part) for part in kind.removeprefix("decimal(").removesuffix(")").split(","))
+    wide = to_decimal(text, scale)
+    return wide if digits == 38 else wide.try_cast(f"decimal({digits}, {scale})")
+
+
+def _faults(rows: ir.Table, column: Column, origin: str, exact: bool, is_key: bool) -> Iterator[Entry]:
+    """What can be wrong with one cell: it is missing, or its text does not give a value of the type."""
+    raw, read = rows[origin], rows[f"{column.name}__read"]
+    there = (raw.nullif("") if exact else trimmed(raw)).notnull()
+    if column.required:
+        yield ~there, "MISSING_KEY" if is_key else "MISSING_VALUE", origin, raw
+    bad = there & read.isnull()
+    if _is_number(column.type):
+        is_number = rows[f"{column.name}__text"].notnull()
+        yield bad & ~is_number, "NUMBER_FORMAT", origin, raw
+        yield bad & is_number, "NUMBER_RANGE", origin, raw
+    elif column.type in ("date", "timestamp"):
+        is_some_day = _try_strptimes(trimmed(raw), ibis.array(list(NOTATIONS))).notnull()
+        yield bad & is_some_day, "DATE_FORMAT", origin, raw
+        yield bad & ~is_some_day, "DATE", origin, raw
+    elif column.type == "boolean":
+        yield bad, "DOMAIN", origin, raw
+
+
+TYPED_FEW = 10  # from so many values on, a column in which none can be read is another column than the one declared
+
+
+def retyped(raw: ir.Table, types: Mapping[str, str], conventions: Conventions) -> ir.Table:
+    """One row: for each column that `types` (logicalTypes of the source) declares a number, date or timestamp, `<column>__filled` and
+    `<column>__read`: how many values there are and how many can be read in the format's convention."""
+    readers: dict[str, Callable[[str], ir.Value]] = {
+        "number": lambda name: decimal_text(raw[name], raw["_format"], conventions),
+        "integer": lambda name: decimal_text(raw[name], raw["_format"], conventions),
+        "date": lambda name: to_date(raw[name], raw["_format"], conventions), "timestamp": lambda name: to_timestamp(raw[name], raw["_format"], conventions),
+    }
+    counts: dict[str, ir.Value] = {}
+    for name, kind in types.items():
+        if kind in readers:
+            counts |= {f"{name}__filled": trimmed(raw[name]).count(), f"{name}__read": readers[kind](name).count()}
+    return raw.aggregate(**counts)

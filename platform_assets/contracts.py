@@ -18,10 +18,12 @@ from pydantic import ValidationError
 
 from partitions.errors import ContractError
 from resources.formats import Format, formats_of
+from resources.reasons import REASONS
 from resources.settings import PROJECT
 from resources.storage import Column, TableSpec
 
 SEVERITIES = {"error", "quarantine", "warn"}
+ENGINES = {"greatExpectations", "strata"}
 DRIFT_POLICIES = ("evolve", "freeze", "quarantine")
 READERS = ("landing.py", "inspection.py", "records.py", "headers.py")  # of resources/: what a bronze table's rows are read by
 DOMAIN_HELPERS = {"conform"}
@@ -37,6 +39,8 @@ class Rule:
     kwargs: dict[str, Any]
     severity: str
     description: str
+    engine: str = "greatExpectations"
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,8 @@ class Contract:
         """What the table is computed by: a hash of its module, its contract and the project's modules that it calls."""
         module = self.path.with_name(f"{self.table}.py")
         sources = _sources_of(module) if module.exists() else {self.path}
+        if any(rule.severity == "quarantine" for rule in self.rules):
+            sources.add(PROJECT / "platform_assets" / "rules.py")
         if self.layer == "bronze":
             sources |= {PROJECT / "resources" / name for name in READERS}
         digest = hashlib.sha256()
@@ -139,8 +145,8 @@ class Contract:
 
     def _rule(self, column: str | None, quality: DataQuality, taken: set[str]) -> Rule:
         implementation = quality.implementation
-        if quality.type != "custom" or quality.engine != "greatExpectations" or not isinstance(implementation, dict):
-            raise ContractError("a rule is `type: custom, engine: greatExpectations` with implementation {type, kwargs}",
+        if quality.type != "custom" or quality.engine not in ENGINES or not isinstance(implementation, dict):
+            raise ContractError("a rule is `type: custom, engine: greatExpectations` (or strata) with implementation {type, kwargs}",
                                 table=self.table, file=self.path.name, column=column)
         if quality.severity not in SEVERITIES:
             raise ContractError(f"a rule's severity is one of {sorted(SEVERITIES)}", table=self.table, file=self.path.name, column=column)
@@ -149,7 +155,15 @@ class Contract:
         while name in taken:
             name += "_too"
         kwargs = {**({"column": column} if column else {}), **(implementation.get("kwargs") or {})}
-        return Rule(name, expectation, kwargs, quality.severity, quality.description or "")
+        reason = implementation.get("reason")
+        if reason is not None and reason not in REASONS:
+            raise ContractError(f"{reason} is not in the list of reasons", table=self.table, file=self.path.name, column=column, fix="see resources/reasons.py")
+        return Rule(name, expectation, kwargs, quality.severity, quality.description or "", quality.engine, reason)
+
+    @property
+    def checked_rules(self) -> tuple[Rule, ...]:
+        """Rules that are judged on the written table; those of severity quarantine were judged row by row before."""
+        return tuple(rule for rule in self.rules if rule.severity != "quarantine")
 
     def member(self, role: str) -> str | None:
         members = self.odcs.team.members if self.odcs.team and self.odcs.team.members else []

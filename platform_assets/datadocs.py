@@ -113,12 +113,28 @@ def _section(column: str, results: list[Mapping[str, Any]]) -> dict[str, Any]:
     block: dict[str, Any] = {}
     rows = []
     for one in sorted(results, key=lambda one: one["success"]):
+        if one["expectation_config"]["meta"]["engine"] == "strata":
+            rows.append(_own_row(one))
+            continue
         block = cast(dict[str, Any], ValidationResultsTableContentBlockRenderer.render([_result(one)]).to_json_dict())
         for status, words, *observed in block["table"]:
             rows.append([status, [_own_words(one["expectation_config"]["meta"]), *(words if isinstance(words, list) else [words])], *observed])
     header = {"content_block_type": "header", "header": {"content_block_type": "string_template", "string_template": {
         "template": "$column", "params": {"column": column}, "tag": "h5"}}}
-    return {"section_name": column, "content_blocks": [header, {**block, "header_row": ["Result", "Rule", "Found"], "table": rows}]}
+    table = {"content_block_type": "table", **block, "header_row": ["Result", "Rule", "Found"], "table": rows}
+    return {"section_name": column, "content_blocks": [header, table]}
+
+
+def _own_row(one: Mapping[str, Any]) -> list[Any]:
+    """A rule of a kind of our own (measures.py), which Great Expectations has no words for."""
+    said, result = one["expectation_config"], _escaped(one["result"])
+    arguments = ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in said["kwargs"].items())
+    icon = ["fas", "fa-check-circle", "text-success"] if one["success"] else ["fas", "fa-times", "text-danger"]
+    status = {"content_block_type": "string_template", "string_template": {"template": "$icon", "params": {"icon": ""}, "styling": {"params": {
+        "icon": {"classes": icon, "tag": "i"}}}}}
+    found = result.get("unexpected_count", result.get("observed_value"))
+    error = html.escape(one["exception_info"]["exception_message"] or "")
+    return [status, [_own_words(said["meta"]), html.escape(f"{said['type']}: {arguments}"), *([error] if error else [])], "--" if found is None else str(found)]
 
 
 def _own_words(meta: Mapping[str, Any]) -> dict[str, Any]:

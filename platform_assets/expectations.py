@@ -20,6 +20,7 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.pool import StaticPool
 
 from platform_assets.contracts import Rule
+from platform_assets.measures import QUERY, Look, expectation_of, relation
 from platform_assets.validations import keep
 from resources.facts import without_values
 from resources.session import Session
@@ -54,11 +55,11 @@ class _AutocommitDialect(DuckDBDialect):
 def evaluate(session: Session, spec: TableSpec, rules: tuple[Rule, ...], version: Version) -> list[Outcome]:
     """The outcome of each rule on that version's rows, pushed down as SQL; in the order of `rules`."""
     engine = _lake_engine(session) if spec.in_lake else _warehouse_engine(session)
-    data = SqlAlchemyBatchData(execution_engine=engine, query=_query(session, spec, version), create_temp_table=False)
+    data = SqlAlchemyBatchData(execution_engine=engine, query=relation(session, spec.qualified, version)[1:-1], create_temp_table=False)
     validator = Validator(execution_engine=engine, batches=[Batch(data=data)])  # type: ignore[arg-type] # GX's annotation leaves its own class out
     validator._metrics_calculator._show_progress_bars = False  # noqa: SLF001  no public switch without a data context
-    configurations = [ExpectationConfiguration(type=r.expectation, kwargs={**r.kwargs, "result_format": _result_format(spec, r)}, meta={"rule": r.name})
-                      for r in rules]
+    look = Look(session, spec, version)
+    configurations = [_configuration(rule, look) for rule in rules]
     results = validator.graph_validate(configurations, runtime_configuration={"catch_exceptions": True})
     shown = {r.name for r in rules if _is_public(spec, r)}
     keep(session, spec, version, rules, results, shown)
@@ -66,10 +67,9 @@ def evaluate(session: Session, spec: TableSpec, rules: tuple[Rule, ...], version
     return [found.get(rule.name, Outcome(False, error="Great Expectations gave no result")) for rule in rules]
 
 
-def _query(session: Session, spec: TableSpec, version: Version) -> str:
-    if spec.in_lake:
-        return f"SELECT * FROM lake.{spec.qualified} AT (VERSION => {version.snapshot_id})"
-    return f"SELECT * FROM {spec.qualified} WHERE customer_id = '{session.customer_id}' AND version = {int(version.version)}"
+def _configuration(rule: Rule, look: Look) -> ExpectationConfiguration:
+    kind, kwargs = expectation_of(rule, look)
+    return ExpectationConfiguration(type=kind, kwargs={**kwargs, "result_format": _result_format(look.spec, rule)}, meta={"rule": rule.name})
 
 
 def _lake_engine(session: Session) -> SqlAlchemyExecutionEngine:
@@ -104,7 +104,8 @@ def _outcome(result: Any, is_public: bool) -> Outcome:
     raised = [entry for entry in info.values() if isinstance(entry, dict) and entry.get("raised_exception")]
     if raised or (not result.success and not result.result):
         return Outcome(False, error=without_values(str(raised[0].get("exception_message")))[:500] if raised else "no result")
-    known = ("unexpected_count", "element_count", "unexpected_percent", *(["observed_value"] if is_public else []))
+    is_query = result.expectation_config.type == QUERY  # what it observes is a number of rows
+    known = ("unexpected_count", "element_count", "unexpected_percent", *(["observed_value"] if is_public or is_query else []))
     facts = {name: result.result[name] for name in known if isinstance(result.result.get(name), int | float | str)}
     if is_public and (sample := result.result.get("partial_unexpected_list")):
         facts["sample"] = ", ".join(str(value) for value in sample[:SAMPLE])

@@ -45,7 +45,7 @@ def land_files(connection: psycopg.Connection[Any], root: Path, customer: Custom
     try:
         made = land(connection, root, customer, declared, files, period, sequence)
     except DeliveryError as error:
-        if "rule" in error.place:
+        if "rule" in error.place and all(Path(file).exists() for file in files):
             notices.refused(connection, customer, source, error, subject)
             if instance:
                 instance.report_runless_asset_event(_refusal(customer.id, source, error))

@@ -12,15 +12,19 @@ from datetime import UTC, date, datetime
 
 import dagster as dg
 import psycopg
+from psycopg.rows import class_row
 
 from partitions.customers import Customer, customer, load_customers
 from partitions.errors import DeliveryError, StrataError, printable
 from platform_assets.contracts import contract
 from platform_assets.freshness import Freshness, freshness, today
+from resources import versions
+from resources.accounting import open_rows, quarantined_share
 from resources.notices import Kind, Notice, Sent, report, send, settle
 from resources.postgres import WRITER, Postgres
 from resources.settings import PROJECT, settings
 from resources.sinks import Sink, UnusableSink, fold_of, sink_or_reason
+from resources.versions import Version
 
 PARTITION_TAG = "dagster/partition"
 UI_VARIABLE, UI = "STRATA_UI_URL", "http://127.0.0.1:3000"
@@ -152,17 +156,19 @@ def _failed(name: str, run: dg.DagsterRun, failures: Mapping[str, str]) -> Itera
 
 def _quarantines(connection: psycopg.Connection, name: str, run: dg.DagsterRun) -> tuple[list[Notice], set[str]]:
     """Notices of the tables that this run wrote with quarantined rows, and the tables it wrote without any."""
-    rows = connection.execute("""SELECT table_name, row_count, quarantined_count FROM platform.table_version WHERE customer_id = %s AND run_id = %s
-        ORDER BY version""", [name, run.run_id]).fetchall()
+    with connection.cursor(row_factory=class_row(Version)) as cursor:
+        wrote = cursor.execute(f"SELECT {', '.join(versions.COLUMNS)} FROM platform.table_version WHERE customer_id = %s AND run_id = %s ORDER BY version",
+                               [name, run.run_id]).fetchall()
     filled = []
-    for table, loaded, count in rows:
+    for version in wrote:
+        table, count = version.table_name, open_rows(version)
         if count:
-            share, most = count / (loaded + count), _most(table)
+            share, most = quarantined_share(version), _most(table)
             over = f", more than the {most:.2%} that its contract allows" if most is not None and share > most else ""
             filled.append(Notice(name, "quarantine_filled", table, f"{count:,} rows ({share:.2%}) are in quarantine{over}",
                                  f"`strata quarantine list {name}`, then fix, accept or reject them", run.run_id,
                                  "max_quarantined_share" if over else None, link(f"runs/{run.run_id}")))
-    return filled, {table for table, _, count in rows if not count}
+    return filled, {version.table_name for version in wrote if not open_rows(version)}
 
 
 def _most(table: str) -> float | None:

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
 
 import dagster as dg
+import ibis.expr.types as ir
 
 from partitions.customers import CUSTOMERS
 from partitions.errors import ContractError
@@ -19,10 +21,12 @@ from resources.settings import PROJECT
 
 LAYERS = ("bronze", "silver", "gold", "platinum")
 KINDS = {"bronze": {"duckdb", "parquet"}, "silver": {"duckdb", "parquet"}, "gold": {"duckdb", "postgres"}, "platinum": {"postgres"}}
+JUDGED_LAYERS = ("silver", "gold")
 STORES = {"bronze": "lake", "silver": "lake", "gold": "warehouse", "platinum": "warehouse"}
 REFERENCES = ("parameters", "vocabularies")
 TRANSIENT = dg.RetryPolicy(max_retries=1, delay=2)  # on each step: a job's op_retry_policy does not reach a run outside of that job
 MONTHS = dg.AssetKey(["calendar", "months"])
+QUARANTINED_SHARE = dg.AssetKey(["accounting", "quarantined_share"])
 
 
 def table(file: str) -> Callable[[Callable], dg.AssetsDefinition]:
@@ -47,9 +51,24 @@ def table(file: str) -> Callable[[Callable], dg.AssetsDefinition]:
             group_name=made.layer,
             code_version=made.fingerprint,
             retry_policy=TRANSIENT,
-        )(remembered(function))
+        )(remembered(_judged(function, made)))
 
     return decorate
+
+
+def _judged(function: Callable, made: Contract) -> Callable:
+    """The function with its contract's `quarantine` rules applied to what it returns."""
+    if not any(rule.severity == "quarantine" for rule in made.rules):
+        return function
+    if made.layer not in JUDGED_LAYERS:
+        raise ContractError(f"{made.layer} keeps no rows back", table=made.table, fix=f"write severity quarantine in {' and '.join(JUDGED_LAYERS)} only")
+    from platform_assets.rules import kept_back
+
+    @wraps(function)
+    def judged(*tables: ir.Table, **named: ir.Table) -> ir.Table:
+        return kept_back(function(*tables, **named), made)
+
+    return judged
 
 
 def asset_key(made: Contract) -> dg.AssetKey:
@@ -62,11 +81,11 @@ def owners_of(made: Contract) -> list[str]:
 
 
 def input_key(made: Contract, name: str) -> dg.AssetKey:
-    """The asset behind an argument: landing, months, a table of this or an earlier layer, a vocabulary, a parameter."""
+    """The asset behind an argument: landing, months, quarantined_share, a table of this or an earlier layer, a vocabulary, a parameter."""
     if name == "landing":
         return dg.AssetKey(["landing", made.table])
-    if name == "months":
-        return MONTHS
+    if name in (MONTHS.path[-1], QUARANTINED_SHARE.path[-1]):
+        return MONTHS if name == MONTHS.path[-1] else QUARANTINED_SHARE
     domain_folder = made.path.parent.parent
     for layer in LAYERS[: LAYERS.index(made.layer) + 1]:
         if (domain_folder / layer / f"{name}.odcs.yaml").exists():

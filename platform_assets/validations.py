@@ -41,7 +41,7 @@ def _kept(rule: Rule, result: Any, is_public: bool) -> dict[str, Any]:
     return {
         "success": bool(result is not None and result.success),
         "expectation_config": {"type": rule.expectation, "kwargs": rule.kwargs,
-                               "meta": {"rule": rule.name, "severity": rule.severity, "description": rule.description}},
+                               "meta": {"rule": rule.name, "severity": rule.severity, "description": rule.description, "engine": rule.engine}},
         "result": _masked(result.result or {}, is_public) if result is not None else {},
         "exception_info": {"raised_exception": bool(error := _error(result)), "exception_message": error, "exception_traceback": None},
     }

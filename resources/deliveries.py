@@ -1,7 +1,7 @@
 """Deliveries: which files of a customer were accepted, and which of them count.
 
-What belongs here: landing (judge, copy, register, all or nothing) and the rule of what is effective, by period and sequence and never by
-arrival. What does not: reading rows (landing), judging files (inspection). The registry is `platform.delivery` in the warehouse.
+What belongs here: landing (register, all or nothing) and the rule of what is effective, by period and sequence and never by
+arrival. What does not: judging files (staging), reading rows (landing). The registry is `platform.delivery` in the warehouse.
 
 Every function takes a psycopg connection and works in `connection.transaction()`: outermost it commits, inside the caller's it does not.
 """
@@ -11,24 +11,27 @@ import calendar
 import os
 import re
 import shutil
-import unicodedata
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
-import duckdb
 import psycopg
 from psycopg.types.json import Jsonb
 
 from partitions.customers import Customer, check_id
 from partitions.errors import DeliveryError
 from resources.formats import Format
-from resources.inspection import FileFacts, Source, inspect, mend
-from resources.landing import DeliveredFile, load
+from resources.landing import DeliveredFile
+from resources.reasons import refusal
+from resources.source import FileFacts
+from resources.staging import Examined, SourceContract, Staged, check_object_name, delivered, examine, safe_name, stage
+
+__all__ = ["INCOMING", "Landing", "Mode", "SourceContract", "check_object_name", "effective", "land", "newest_period_end", "period_of", "safe_name"]
 
 Mode = Literal["snapshot", "period", "append"]
 FILE_COLUMNS = "customer_id, source, period, sequence, file_name, path, sha256, bytes, rows, faulty, blank, format, header, readable, rejects"
@@ -36,30 +39,17 @@ INCOMING = ".incoming"
 
 
 @dataclass(frozen=True)
-class SourceContract:
-    """What a bronze contract says of its source. `columns` without the origin ones; `owner_column` holds the owner id of each row.
-
-    `types`: the contract's logicalType of each column (string, number, integer, date, timestamp, boolean). `drift`: what an undeclared
-    column does: `evolve` keeps it in `_extra`, `freeze` refuses the file, `quarantine` keeps each row that fills it back.
-    """
-
-    name: str
-    mode: Mode
-    columns: tuple[str, ...]
-    formats: Mapping[str, Format]
-    owner_column: str | None = None
-    types: Mapping[str, str] = field(default_factory=dict)
-    drift: str = "evolve"
-
-
-@dataclass(frozen=True)
 class Landing:
-    """The result of `land`: `new`, or `unchanged` where the same files are there already. `files` are the delivery's."""
+    """The result of `land`: `new`, or `unchanged` where the same files are there already. `files` are the delivery's.
+
+    `sums`: by a new file's sha256 the exact sum of each column that its format declares as an amount.
+    """
 
     result: Literal["new", "unchanged"]
     period: date | None
     sequence: int
     files: tuple[DeliveredFile, ...]
+    sums: Mapping[str, Mapping[str, Decimal]] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -98,9 +88,10 @@ def land(
     if sequence is not None and not 1 <= sequence < 2**31:
         raise DeliveryError("the sequence must be a whole number from 1", fix="leave it out to take the next one", **place)
     with _staging(Path(landing_root) / customer.id) as folder:
-        staged = [_stage(Path(file), folder, number, format, source, place) for number, file in enumerate(files)]
+        staged = [stage(Path(file), folder, number, format, source, place) for number, file in enumerate(files)]
         _refuse_equal(staged, place)
-        owners = [_check_owners(file, format, source, customer, place) for file in staged]
+        accepted = customer.sources[source.name].accepted_owners
+        examined = [examine(file, format, source, customer.id, accepted, place) for file in staged]
         with connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [f"delivery/{customer.id}/{source.name}"])
             known = _sequences(connection, customer.id, source.name, month)
@@ -114,8 +105,8 @@ def land(
                 fix = "a correction takes the next sequence: leave --sequence out"
                 raise DeliveryError(f"sequence {number} of this period holds other files", fix=fix, **place)
             _refuse_counted_elsewhere(connection, customer.id, source, month, hashes, place)
-            landed = _register(connection, Path(landing_root), customer.id, source, month, number, format, staged, owners)
-            return Landing("new", month, number, landed)
+            landed = _register(connection, Path(landing_root), customer.id, source, month, number, format, staged, examined)
+            return Landing("new", month, number, landed, {file.facts.sha256: found.sums for file, found in zip(staged, examined, strict=True)})
 
 
 def effective(connection: psycopg.Connection[Any], customer: str, source: str, mode: Mode) -> list[DeliveredFile]:
@@ -138,17 +129,6 @@ def newest_period_end(connection: psycopg.Connection[Any], customer: str) -> dat
         row = connection.execute("SELECT max(period) FROM platform.delivery WHERE customer_id = %s AND state = 'accepted'", [check_id(customer)]).fetchone()
     newest = row[0] if row else None
     return newest and newest.replace(day=calendar.monthrange(newest.year, newest.month)[1])
-
-
-@dataclass(frozen=True)
-class _Staged:
-    """A file copied and judged, not yet accepted."""
-
-    name: str
-    path: Path
-    facts: FileFacts
-    readable: Path | None
-    rejects: Path | None
 
 
 def _format(customer: Customer, source: SourceContract, place: Mapping[str, str]) -> Format:
@@ -182,71 +162,12 @@ def _staging(folder: Path) -> Iterator[Path]:
         shutil.rmtree(staging, ignore_errors=True)  # the first error is the one to show; gc sweeps what is left
 
 
-def _stage(file: Path, folder: Path, number: int, format: Format, source: SourceContract, place: Mapping[str, str]) -> _Staged:
-    """Copy (never following a link), then judge the copy: what is judged is what is kept."""
-    name, target = safe_name(file.name), folder / f"{number}"
-    with Source(file, format.model_copy(update={"type": "parquet"}), **place) as origin, target.open("wb") as out:
-        origin.raw.seek(0)
-        shutil.copyfileobj(origin.raw, out, 1 << 20)
-        out.flush()
-        os.fsync(out.fileno())
-    try:
-        facts = inspect(target, format, source.columns, **place)
-        if facts.is_plain:
-            return _Staged(name, target, facts, None, None)
-        readable, rejects = folder / f"{number}.readable", folder / f"{number}.rejects"
-        mend(target, format, facts, source.columns, readable, rejects, name, **place)
-    except DeliveryError as error:
-        raise DeliveryError(error.problem, fix=error.fix, **{**error.place, "file": file.name}) from error
-    return _Staged(name, target, facts, readable, rejects if facts.faulty else None)
-
-
-def safe_name(name: str) -> str:
-    """A file name that is harmless in a path, a log and a shell: ASCII letters, digits, `.`, `_`, `-`; at most 80 characters."""
-    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    safe = re.sub(r"[^A-Za-z0-9._-]+", "_", plain).lstrip("._-")
-    return safe[-80:].lstrip("._-") or "file"
-
-
-def _refuse_equal(staged: Sequence[_Staged], place: Mapping[str, str]) -> None:
+def _refuse_equal(staged: Sequence[Staged], place: Mapping[str, str]) -> None:
     seen: dict[str, str] = {}
     for file in staged:
         if file.facts.sha256 in seen:
-            raise DeliveryError(f"the same content is given twice (as {seen[file.facts.sha256]})", fix="name each file once", **place, file=file.name)
+            raise refusal("DUPLICATE", f"the same content is given twice (as {seen[file.facts.sha256]})", "name each file once", **place, file=file.name)
         seen[file.facts.sha256] = file.name
-
-
-def _check_owners(file: _Staged, format: Format, source: SourceContract, customer: Customer, place: Mapping[str, str]) -> list[str]:
-    """Distinct owner ids of a file, read by DuckDB. Raises DeliveryError if one is missing or not accepted by the customer's file."""
-    if source.owner_column is None:
-        return []
-    with duckdb.connect(config={"threads": 2, "memory_limit": "512MB", "autoinstall_known_extensions": False, "autoload_known_extensions": False}) as session:
-        session.execute(f"SET allowed_directories = ['{str(file.path.parent).replace(chr(39), chr(39) * 2)}']")
-        session.execute("SET enable_external_access = false")
-        candidate = _delivered(file, customer.id, source.name, format.name, file.path.parent)
-        load(session, file.path.parent, [candidate], source.formats, source.columns, "candidate")
-        column = '"' + source.owner_column.replace('"', '""') + '"'
-        rows = session.execute(f"SELECT {column}, count(*), min(_row) FROM candidate GROUP BY ALL ORDER BY 3").fetchall()
-    accepted = set(customer.sources[source.name].accepted_owners)
-    strangers = [(owner, count, row) for owner, count, row in rows if owner not in accepted]
-    if strangers:
-        count = sum(found for _, found, _ in strangers)
-        kind = "no owner" if all(owner is None for owner, _, _ in strangers) else "an owner that this customer does not accept"
-        raise DeliveryError(
-            f"{count:,} rows have {kind}; the delivery is refused whole", rule="TENANT",
-            fix=f"check whose file this is; an account of this customer goes to `accepted_owners` in customers/{customer.id}.yaml",
-            **place, file=file.name, row=strangers[0][2], column=source.owner_column)
-    return sorted(owner for owner, _, _ in rows)
-
-
-def _delivered(file: _Staged, customer: str, source: str, format: str, root: Path) -> DeliveredFile:
-    """A staged file as `load` takes it, paths relative to `root`."""
-    facts = file.facts
-    path, readable, rejects = (str(path.relative_to(root)) if path else None for path in (file.path, file.readable, file.rejects))
-    return DeliveredFile(
-        customer=customer, source=source, period=None, sequence=1, file_name=file.name, path=path or "", sha256=facts.sha256, bytes=facts.bytes,
-        rows=facts.rows, faulty=facts.faulty, blank=facts.blank, format=format, header=facts.header,
-        readable=readable, rejects=rejects)
 
 
 def _sequences(connection: psycopg.Connection[Any], customer: str, source: str, month: date | None) -> dict[int, frozenset[str]]:
@@ -270,12 +191,12 @@ def _refuse_counted_elsewhere(
         {"customer": customer, "source": source.name, "hashes": list(hashes), "month": month}).fetchone()
     if row:
         where = f"period {row[1]:%Y-%m}" if row[1] else "this source"
-        raise DeliveryError(f"this file was delivered for {where} already", fix="check the period; a file counts once", **place, file=row[0])
+        raise refusal("DUPLICATE", f"this file was delivered for {where} already", "check the period; a file counts once", **place, file=row[0])
 
 
 def _register(
     connection: psycopg.Connection[Any], root: Path, customer: str, source: SourceContract, month: date | None, sequence: int,
-    format: Format, staged: Sequence[_Staged], owners: Sequence[Sequence[str]],
+    format: Format, staged: Sequence[Staged], examined: Sequence[Examined],
 ) -> tuple[DeliveredFile, ...]:
     """Move the staged files into place and write their rows. A crash in between leaves files without a row, which nothing reads."""
     folder = root / customer / source.name / (f"{month:%Y-%m}" if month else "snapshot")
@@ -283,7 +204,7 @@ def _register(
     moved: list[Path] = []
     try:
         files = []
-        for file, ids in zip(staged, owners, strict=True):
+        for file, found in zip(staged, examined, strict=True):
             final = folder / f"{sequence}-{file.facts.sha256[:12]}-{file.name}"
             readable, rejects = (final.with_name(final.name + ending) for ending in (".readable", ".rejects"))
             placed = replace(file, path=final, readable=file.readable and readable, rejects=file.rejects and rejects)
@@ -291,9 +212,9 @@ def _register(
                 if origin and target:
                     _move(origin, target)
                     moved.append(target)
-            delivered = replace(_delivered(placed, customer, source.name, format.name, root), period=month, sequence=sequence)
-            _insert(connection, delivered, file.facts, ids)
-            files.append(delivered)
+            accepted = replace(delivered(placed, customer, source.name, format.name, root), period=month, sequence=sequence)
+            _insert(connection, accepted, file.facts, found.owners)
+            files.append(accepted)
         _sync(folder)
     except BaseException:
         for path in moved:
@@ -319,8 +240,9 @@ def _sync(folder: Path) -> None:
 def _insert(connection: psycopg.Connection[Any], file: DeliveredFile, facts: FileFacts, owners: Sequence[str]) -> None:
     connection.execute(
         f"INSERT INTO platform.delivery ({FILE_COLUMNS}, faults, unexpected, repairs, owners) VALUES ({', '.join(['%s'] * 19)})",
-        [file.customer, file.source, file.period, file.sequence, file.file_name, file.path, file.sha256, file.bytes, file.rows, file.faulty, file.blank,
-         file.format, list(file.header), file.readable, file.rejects, Jsonb(facts.faults), list(facts.unexpected), list(facts.repairs), list(owners)])
+        [file.customer, file.source, file.period, file.sequence, file.file_name, file.path, file.sha256, file.bytes, file.rows, file.faulty,
+         file.blank, file.format, list(file.header), file.readable, file.rejects, Jsonb(facts.faults),
+         [*facts.unexpected, *facts.notes], list(facts.repairs), list(owners)])
 
 
 def _files(connection: psycopg.Connection[Any], customer: str, source: str, condition: str, *values: Any) -> list[DeliveredFile]:

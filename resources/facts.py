@@ -18,6 +18,7 @@ def output_facts(spec: TableSpec, version: Version, sql: str | None = None, unch
         "content_hash": version.content_hash,
         "unchanged": unchanged,
         "quarantined": version.quarantined_count,
+        **({"rejected": version.rejected_count} if version.rejected_count else {}),
         "inputs": dg.MetadataValue.json(version.inputs),
     }
     if version.as_of:

@@ -24,18 +24,44 @@ class Convention:
     timestamp_pattern: str = "%Y-%m-%dT%H:%M:%SZ"
 
 
+class Trailer(BaseModel):
+    """A last line of control totals, `#TRAILER,rows=12,sum=99.10`: `rows` names its row count, `sums` maps its other names to columns."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    prefix: str = Field(min_length=1)
+    rows: str = "rows"
+    sums: dict[str, str] = {}
+
+
 class Format(BaseModel):
     """One named format. `columns` maps vendor header -> contract column; a header of the contract's own name needs no entry.
 
     `ignore` lists headers that are known and not wanted ("" is the column after a trailing delimiter). `required` are contract
-    columns whose header must be there; a null in them is silver's matter. `quote: ""` declares that nothing is quoted and a quote is
-    text (inventories with inch marks); otherwise quoting is RFC 4180's and a quote inside an unquoted field breaks the record.
+    columns whose header must be there; a null in them is silver's matter; `missing_column` is the reason given when one is not.
+    `aliases`: headers that differ by case, blanks and invisible characters only are taken for the declared ones, as a repair.
+    `containers`: gzip or zip around a text format; the plain file is always allowed. `amounts`: columns whose exact sum is kept.
+
+    CSV: `quote: ""` declares that nothing is quoted and a quote is text (inventories with inch marks); otherwise quoting is RFC 4180's
+    and a quote inside an unquoted field breaks the record, or is text where `quote_mode: literal` says so. JSON: headers are dotted
+    paths, `$` is the whole record, `records` the path of the list of records. XML: `records` is the name of the record's element.
+    XLSX: `sheet` and `header_row`. `strict_types`: a Parquet column must have the contract's logical type, nothing is cast.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: str
-    type: Literal["csv", "parquet"] = "csv"
+    type: Literal["csv", "json", "jsonl", "xml", "xlsx", "parquet"] = "csv"
+    containers: tuple[Literal["gzip", "zip"], ...] = ()
+    quote_mode: Literal["strict", "literal"] = "strict"
+    trailer: Trailer | None = None
+    amounts: tuple[str, ...] = ()
+    aliases: bool = False
+    records: str = ""
+    sheet: str = ""
+    header_row: int = Field(default=1, ge=1)
+    strict_types: bool = False
+    missing_column: Literal["SCHEMA", "FOCUS"] = "SCHEMA"
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     quote: str = Field(default='"', max_length=1)
     encoding: Literal["utf-8", "utf-16", "cp1252", "iso-8859-1"] = "utf-8"
@@ -46,7 +72,7 @@ class Format(BaseModel):
     required: tuple[str, ...] = ()
     convention: Convention = Convention()
 
-    @field_validator("null_tokens", "ignore", "required", mode="before")
+    @field_validator("null_tokens", "ignore", "required", "containers", "amounts", mode="before")
     @classmethod
     def _as_tuple(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
@@ -75,7 +101,18 @@ class Format(BaseModel):
         targets = list(self.columns.values())
         if len(set(targets)) != len(targets):
             raise ValueError("two headers are mapped to one column")
+        if self.trailer and self.type != "csv":
+            raise ValueError("only CSV has a trailer")
+        if self.containers and self.type in ("xlsx", "parquet"):
+            raise ValueError(f"{self.type} is compressed already")
+        if self.type == "xlsx" and not self.sheet or self.type == "xml" and not self.records:
+            raise ValueError("xlsx declares its `sheet`, xml the name of its `records`")
         return self
+
+    @property
+    def summed(self) -> tuple[str, ...]:
+        """Columns whose exact sum is kept: the declared amounts and those that a trailer controls."""
+        return tuple(dict.fromkeys([*self.amounts, *(self.trailer.sums.values() if self.trailer else ())]))
 
     def column_of(self, header: str) -> str | None:
         """The contract column that a vendor header fills; None if the header is ignored."""
@@ -97,7 +134,7 @@ def formats_of(declared: Mapping[str, Mapping[str, Any]], columns: Iterable[str]
             found = Format(name=name, **settings)
         except (ValidationError, TypeError) as error:
             raise ContractError(f"format {name} does not validate: {_reasons(error)}", fix="correct the contract's customProperty `formats`") from error
-        strangers = sorted((set(found.columns.values()) | set(found.required)) - known)
+        strangers = sorted({*found.columns.values(), *found.required, *found.summed} - known)
         if strangers:
             raise ContractError(f"format {name} names columns that the contract does not have: {', '.join(strangers)}", fix="use the contract's column names")
         formats[name] = found

@@ -1,156 +1,32 @@
-"""What a file is before it is accepted: its bytes, its header, its rows, and whether DuckDB can read it as it stands.
+"""What a file is before it is accepted: its bytes, its header, its rows, and the readable copy where DuckDB cannot read it as it stands.
 
-What belongs here: refusing what is not a file of the declared format, and mending one that is but has broken records: a readable
-copy in which each broken record is an empty one (so that row numbers stay true) and the broken records apart, with raw text.
-What does not: the meaning of values (silver) and the registry (deliveries).
+What belongs here: the way of one file through its format's reader. CSV: judged in one pass (`inspect`), and where it must be copied
+(`mend`) each broken record becomes an empty one, so that row numbers stay true. Parquet: judged, read as it stands. Any other type:
+turned into Parquet of text columns in the one pass that judges it (`convert`). What does not: the meaning of values (silver), archives
+(containers), the order of these steps at landing (staging).
 """
 from __future__ import annotations
 
-import base64
-import codecs
-import hashlib
 import os
-import stat
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO
 
-import pyarrow as pa
-import pyarrow.parquet as pq
+from partitions.errors import AccountingError
+from resources.formats import Format, Trailer
+from resources.headers import Header, parse_header
+from resources.readable import Readable, Rejects, raw_text, refuse_hopeless
+from resources.records import Dialect, Window, cells, first_record, windows
+from resources.source import FileFacts, Source
 
-from partitions.errors import AccountingError, DeliveryError
-from resources.formats import Format
-from resources.headers import parse_header
-from resources.records import Dialect, Window, first_record, windows
-
-REJECTS = pa.schema([(name, pa.int64() if name == "_row" else pa.string()) for name in ("rule", "column_name", "value", "raw", "_file", "_row", "_sha256")])
-BOMS = (  # those of UTF-32 begin like those of UTF-16
-    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"), (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
-)
-PLAIN_CONTROLS = b"\t\n\r\f\x1b"
-SAMPLE_BYTES = 4096
-WHOLE_FILE_BYTES = 1 << 20
-HOPELESS_FAULTS = 1000
+CONVERTED = ("json", "jsonl", "xml", "xlsx")
 
 
-@dataclass(frozen=True)
-class FileFacts:
-    """Facts of one file. `rows` are data records, the broken ones (`faulty`) among them; `blank` lines are declared skips.
-
-    `is_plain`: DuckDB reads the file as it stands; otherwise it needs the readable copy that `mend` writes.
-    `faults`: number of broken records per rule. `unexpected`: headers that the format does not know (they are not loaded).
-    """
-
-    sha256: str
-    bytes: int
-    rows: int
-    header: tuple[str, ...]
-    faults: dict[str, int]
-    blank: int = 0
-    repairs: tuple[str, ...] = ()
-    unexpected: tuple[str, ...] = ()
-    is_plain: bool = True
-
-    @property
-    def faulty(self) -> int:
-        return sum(self.faults.values())
-
-
-class Source:
-    """A file as a stream of UTF-8 without BOM, hashed as it is read. Symbolic links and anything that is not a file are refused."""
-
-    def __init__(self, path: Path, format: Format, **place: Any) -> None:
-        self.place = {**place, "file": path.name}
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
-        except OSError as error:
-            problem = "the file is a symbolic link" if path.is_symlink() else f"the file cannot be opened ({os.strerror(error.errno or 0)})"
-            raise DeliveryError(problem, fix="name an existing, readable file", **self.place) from error
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise DeliveryError("this is not a regular file", fix="name a file", **self.place)
-        self.raw: BinaryIO = os.fdopen(descriptor, "rb", buffering=0)
-        self.hash, self.bytes, self.repairs = hashlib.sha256(), 0, list[str]()
-        self.head = self._pull(SAMPLE_BYTES)
-        self._decoder: codecs.IncrementalDecoder | None = None
-        if format.type == "csv":
-            self._set_encoding(format)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.raw.close()
-
-    @property
-    def is_transcoded(self) -> bool:
-        return self._decoder is not None
-
-    def _pull(self, size: int) -> bytes:
-        chunk = self.raw.read(size) or b""
-        self.hash.update(chunk)
-        self.bytes += len(chunk)
-        return chunk
-
-    def _set_encoding(self, format: Format) -> None:
-        mark, found = next(((mark, name) for mark, name in BOMS if self.head.startswith(mark)), (b"", format.encoding))
-        if not self.head.removeprefix(mark).strip():
-            raise self.refuse("EMPTY", "the file has no content", "deliver a file with a header line")
-        if found == "utf-32":
-            raise self.refuse("ENCODING", "the file is UTF-32", f"export it as {format.encoding}")
-        judge_content(self.head[len(mark) :], found, self)
-        if mark or found != "utf-8":
-            self.repairs.append("ENCODING")
-        if found == "utf-8":
-            self.head = self.head[len(mark) :]
-        else:
-            self._decoder = codecs.getincrementaldecoder(found)("strict")
-
-    def refuse(self, rule: str, problem: str, fix: str) -> DeliveryError:
-        return DeliveryError(problem, fix=fix, rule=rule, **self.place)
-
-    def read(self, size: int, /) -> bytes:
-        """Up to about `size` bytes of UTF-8; empty at the end. Raises DeliveryError where a declared encoding does not hold."""
-        while True:
-            chunk, self.head = self.head or self._pull(size), b""
-            if self._decoder is None:
-                return chunk
-            try:
-                text = self._decoder.decode(chunk, final=not chunk)
-            except UnicodeDecodeError as error:
-                raise self.refuse("ENCODING", "the file is not in its declared encoding", "declare the encoding in the format, or export as UTF-8") from error
-            if text or not chunk:
-                return text.encode("utf-8", "surrogatepass")
-
-    def drain(self) -> None:
-        """Read to the end, for the hash alone."""
-        while self._pull(WHOLE_FILE_BYTES):
-            pass
-
-
-def judge_content(head: bytes, encoding: str, source: Source) -> None:
-    """Refuse what is not text of records, by its first 4 KiB: UTF-16 without BOM, binary, HTML, JSON."""
-    if encoding == "utf-16":
-        return
-    if len(head) > 3 and min(head[0::2].count(0), 1) + min(head[1::2].count(0), 1) == 1 and head.count(0) * 3 > len(head):
-        raise source.refuse("ENCODING", "the file looks like UTF-16 without a byte order mark", "export it as UTF-8")
-    odd = sum(octet < 32 and octet not in PLAIN_CONTROLS for octet in head)
-    if encoding == "utf-8":
-        odd += head.decode("utf-8", "replace").count("\ufffd")
-    if odd * 10 > len(head):
-        raise source.refuse("NOT_CSV", "the file is binary, not CSV", "export the table as CSV")
-    start = head.lstrip()[:1]
-    if start in (b"<", b"{", b"["):
-        kind = "HTML or XML" if start == b"<" else "JSON"
-        raise source.refuse("NOT_CSV", f"the file is {kind}, not CSV", "look at what the export returned: often a login page or an error message")
-
-
-def inspect(path: Path, format: Format, columns: Sequence[str], **place: Any) -> FileFacts:
-    """Judge one file in one pass. `columns` are the contract's; `place` (customer, table) goes into errors.
+def inspect(path: Path, format: Format, columns: Sequence[str], *, types: Mapping[str, str] | None = None, drift: str = "evolve", **place: Any) -> FileFacts:
+    """Judge one CSV or Parquet file in one pass. `columns` and `types` are the contract's; `place` (customer, table) goes into errors.
 
     Raises DeliveryError (with the reason as `rule`) if the file as a whole cannot be accepted. Broken records do not raise: they are
     counted in `faults`; a file that is mostly broken is refused, for it is not of this format. Measured on one core for billing CSV,
@@ -158,27 +34,86 @@ def inspect(path: Path, format: Format, columns: Sequence[str], **place: Any) ->
     """
     with Source(path, format, **place) as source:
         if format.type == "parquet":
-            return _inspect_parquet(path, source, format, columns)
-        opening = _open_records(source, format, columns)
+            from resources.parquet_files import inspect_parquet
+
+            return inspect_parquet(path, source, format, columns, types or {}, drift)
+        opening = _open_records(source, format, columns, drift)
         count = _count(source, opening)
         line_ends = count.records + 1 - count.unterminated
         is_even = count.returns + opening.is_returned in (0, line_ends)
         if not is_even:
             source.repairs.append("DIALECT")
         is_plain = is_even and not count.faults and not count.blank and not source.is_transcoded
-        rows, faults = count.records - count.blank, dict(count.faults)
-        return FileFacts(source.hash.hexdigest(), source.bytes, rows, opening.header, faults, count.blank, tuple(source.repairs), opening.unexpected, is_plain)
+        rows, faults, header = count.records - count.blank, dict(count.faults), opening.header
+        _refuse_count(opening.trailer, rows, format, source)
+        return FileFacts(source.hash.hexdigest(), source.bytes, rows, header.names, faults, count.blank, tuple(source.repairs), header.unexpected, is_plain,
+                         trailer=opening.trailer)
+
+
+def convert(paths: Sequence[Path], format: Format, columns: Sequence[str], readable: Path, rejects: Rejects, *, types: Mapping[str, str] | None = None,
+            drift: str = "evolve", **place: Any) -> FileFacts:
+    """Judge JSON, XML or a workbook (or the members of an archive, one after the other) and write the readable copy in the same pass.
+
+    The facts' hash and size are those of the last path. Raises DeliveryError; AccountingError if reader and second counter disagree.
+    """
+    repairs: dict[str, None] = {}
+    notes: tuple[str, ...] = ()
+    if format.type == "xlsx":
+        from resources.workbooks import read_workbook
+
+        with Source(paths[0], format, **place) as source:
+            out, header, notes = read_workbook(source, format, columns, types or {}, drift, readable, rejects)
+            _rewind(source)
+        repairs = dict.fromkeys(["HEADER"] if header.is_repaired else [])
+        names: tuple[str, ...] = out.header
+        strangers = header.unexpected
+    else:
+        from resources.objects import Shape
+
+        shape = Shape(format, columns, types or {}, drift)
+        out = Readable(readable, shape.header, rejects, _unbound)
+        for path in paths:
+            with Source(path, format, **place) as source:
+                out.refuse = source.refuse
+                _reader(format)(source, shape, out)
+                repairs.update(dict.fromkeys(source.repairs))
+        names, strangers = shape.finish(out.rows - out.faults.total(), source.refuse)
+    out.close()
+    return FileFacts(source.hash.hexdigest(), source.bytes, out.rows, names, dict(out.faults), out.blank, tuple(repairs), strangers,
+                     is_plain=False, notes=notes)
+
+
+def _unbound(rule: str, problem: str, fix: str) -> Any:
+    raise LookupError("a reader gives its own refusal")
+
+
+def _reader(format: Format) -> Any:
+    """The function that reads a type of tree."""
+    if format.type == "xml":
+        from resources.xml_records import read_elements
+
+        return read_elements
+    from resources.json_records import read_document, read_lines
+
+    return read_lines if format.type == "jsonl" else read_document
+
+
+def _rewind(source: Source) -> None:
+    """Hash a file that was not read in order."""
+    source.raw.seek(source.bytes)
+    source.drain()
 
 
 @dataclass(frozen=True)
 class _Opening:
-    """The dialect with its number of fields, the header, headers unknown to the format, the bytes read after it, its line end."""
+    """The dialect with its number of fields, the header, the bytes read after it, its line end, and where the trailer will be put."""
 
     dialect: Dialect
-    header: tuple[str, ...]
-    unexpected: tuple[str, ...]
+    header: Header
     rest: bytes
     is_returned: bool
+    control: Trailer | None = None
+    trailer: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -198,75 +133,89 @@ def _count(source: Source, opening: _Opening) -> _Count:
         count.returns += window.returns
         count.unterminated |= window.unterminated
         count.faults.update(window.faults.values())
-        if (broken := count.faults.total()) > HOPELESS_FAULTS and broken * 2 > count.records:
-            rule = count.faults.most_common(1)[0][0]
-            raise source.refuse(rule, "more than half of the records are broken", "choose the format that fits in the customer's file, or repair the export")
+        refuse_hopeless(count.faults, count.records, source.refuse)
     return count
 
 
 def _windows(source: Source, opening: _Opening) -> Iterator[Window]:
+    """The windows of a file; where a trailer is declared the last one is held back until it is known to be the last."""
     try:
-        yield from windows(source, opening.dialect, opening.rest)
+        found = windows(source, opening.dialect, opening.rest)
+        if opening.control is None:
+            yield from found
+            return
+        held: Window | None = None
+        for window in found:
+            if held is not None:
+                yield held
+            held = window
+        if held is not None:
+            yield _without_trailer(held, opening.control, opening, source)
     except OverflowError as error:
         raise source.refuse("CELL_SIZE", "a line is longer than 16 MiB", "check the delimiter and the line ends of the export") from error
 
 
-def _open_records(source: Source, format: Format, columns: Sequence[str]) -> _Opening:
+def _without_trailer(window: Window, control: Trailer, opening: _Opening, source: Source) -> Window:
+    """The last window with its trailer, if it has one, among the declared skips."""
+    last = next((index for index in reversed(range(len(window.ends))) if index not in window.blanks), None)
+    if last is None or not window.record(last).lstrip(opening.dialect.quote).startswith(control.prefix.encode()):
+        return window
+    parts = [part.partition("=") for part in cells(window.record(last), opening.dialect)[1:] if part]
+    totals = {name.strip(): value.strip() for name, _, value in parts}
+    if set(totals) != {control.rows, *control.sums} or len(totals) != len(parts):
+        raise source.refuse("CONTROL_TOTAL", "the trailer does not have the declared totals", "export it as the format declares it")
+    opening.trailer.update(totals)
+    return replace(window, faults={index: rule for index, rule in window.faults.items() if index != last}, blanks=window.blanks | {last})
+
+
+def _refuse_count(trailer: Mapping[str, str], rows: int, format: Format, source: Source) -> None:
+    declared = trailer.get(format.trailer.rows) if format.trailer else None
+    if declared is not None and not (declared.isascii() and declared.isdigit() and int(declared) == rows):
+        raise source.refuse("CONTROL_TOTAL", f"the file has {rows:,} rows, which is not what its trailer says", "deliver the whole file")
+
+
+def _open_records(source: Source, format: Format, columns: Sequence[str], drift: str) -> _Opening:
     """Read and judge the header of a CSV file."""
-    loose = Dialect(format.delimiter.encode(), format.quote.encode(), 1)
+    loose = Dialect(format.delimiter.encode(), format.quote.encode(), 1, is_literal=format.quote_mode == "literal")
     line, rest = first_record(source, loose)
     if line is not None and b"\r" in line.rstrip(b"\r\n"):
         raise source.refuse("DIALECT", "lines end with a lone CR", "export with LF or CR LF line ends")
     if line is None:
         raise source.refuse("HEADER", "no header line was found", "export with a header in the first line")
-    header, unexpected = parse_header(line.rstrip(b"\r\n"), loose, format, columns, source.refuse)
-    dialect = Dialect(loose.delimiter, loose.quote, len(header), format.final_line_end == "required")
-    return _Opening(dialect, header, unexpected, rest, line.endswith(b"\r\n"))
+    header = parse_header(line.rstrip(b"\r\n"), loose, format, columns, source.refuse, drift)
+    if header.is_repaired:
+        source.repairs.append("HEADER")
+    dialect = replace(loose, fields=len(header.names), final_line_end=format.final_line_end == "required")
+    return _Opening(dialect, header, rest, line.endswith(b"\r\n"), format.trailer)
 
 
-def _inspect_parquet(path: Path, source: Source, format: Format, columns: Sequence[str]) -> FileFacts:
-    """Rows and columns by the file's own metadata, read by pyarrow (never by DuckDB)."""
-    if not source.head:
-        raise source.refuse("EMPTY", "the file has no content", "deliver a Parquet file")
-    if not source.head.startswith(b"PAR1"):
-        raise source.refuse("NOT_PARQUET", "the file is not Parquet", "export as Parquet, or let the customer's file name a CSV format")
-    source.drain()
-    try:
-        with pq.ParquetFile(path, page_checksum_verification=True) as file:
-            names, rows = file.schema_arrow.names, file.metadata.num_rows
-    except (pa.ArrowException, OSError) as error:
-        raise source.refuse("PARQUET", "the Parquet file is damaged", "deliver it again") from error
-    header, unexpected = parse_header(names, Dialect(b",", b'"', 1), format, columns, source.refuse)
-    return FileFacts(source.hash.hexdigest(), source.bytes, rows, header, {}, unexpected=unexpected)
+def mend(path: Path, format: Format, facts: FileFacts, columns: Sequence[str], out: BinaryIO, rejects: Rejects, first: int = 0, *, drift: str = "evolve",
+         **place: Any) -> None:
+    """Append the readable copy to `out` (UTF-8, LF, every broken record an empty one, no blank lines) and the broken records to `rejects`.
 
-
-def mend(path: Path, format: Format, facts: FileFacts, columns: Sequence[str], readable: Path, rejects: Path, file_name: str, **place: Any) -> None:
-    """Write the readable copy (UTF-8, LF, every broken record an empty one, no blank lines) and the broken records as Parquet.
-
-    Both are derived from `path` alone and can be made again. Raises AccountingError if this pass finds other records than `facts`.
+    `first`: the rows of the members before this one; only the first member gives the header. Both copies are derived from `path` alone
+    and can be made again. Raises AccountingError if this pass finds other records than `facts`.
     """
-    broken: list[dict[str, Any]] = []
-    with Source(path, format, **place) as source, readable.open("wb") as out:
-        opening = _open_records(source, format, columns)
+    with Source(path, format, **place) as source:
+        opening = _open_records(source, format, columns, drift)
         dialect = opening.dialect
         empty = (dialect.quote * 2 or b"-") + dialect.delimiter * (dialect.fields - 1) + b"\n"
-        out.write(dialect.delimiter.join(_quoted(name, dialect) for name in opening.header) + b"\n")
-        row = 0
+        if not out.tell():
+            out.write(dialect.delimiter.join(_quoted(name, dialect) for name in opening.header.names) + b"\n")
+        row, broken = first, rejects.rows
         for window in _windows(source, opening):
-            row = _mend_window(window, row, out, empty, broken, file_name)
+            row = _mend_window(window, row, out, empty, rejects)
         out.flush()
         os.fsync(out.fileno())
-        if (row, len(broken), source.hash.hexdigest()) != (facts.rows, facts.faulty, facts.sha256):
+        if (row - first, rejects.rows - broken, source.hash.hexdigest()) != (facts.rows, facts.faulty, facts.sha256):
             raise AccountingError("the file changed while it was being read", fix="land it again once it is complete", **source.place)
-    table = pa.Table.from_pylist([{**reject, "_sha256": facts.sha256} for reject in broken], schema=REJECTS)
-    pq.write_table(table, rejects, compression="zstd")
 
 
 def _quoted(name: str, dialect: Dialect) -> bytes:
     return dialect.quote + name.encode().replace(dialect.quote, dialect.quote * 2) + dialect.quote if dialect.quote else name.encode()
 
 
-def _mend_window(window: Window, row: int, out: BinaryIO, empty: bytes, broken: list[dict[str, Any]], file_name: str) -> int:
+def _mend_window(window: Window, row: int, out: BinaryIO, empty: bytes, rejects: Rejects) -> int:
     """Copy a window record by record where it must be, else in slices; returns the number of the last data row."""
     start = 0
     special = sorted({*window.faults, *window.blanks})
@@ -276,7 +225,7 @@ def _mend_window(window: Window, row: int, out: BinaryIO, empty: bytes, broken: 
         out.write(_line_feeds(window, start, begin))
         start = int(window.ends[index])
         if index in window.faults:
-            broken.append({"rule": window.faults[index], "raw": _raw(window.record(index)), "_file": file_name, "_row": row + index - blanks + 1})
+            rejects.add(window.faults[index], row + index - blanks + 1, raw_text(window.record(index)))
             out.write(empty)
         else:
             blanks += 1
@@ -292,13 +241,3 @@ def _line_feeds(window: Window, start: int, end: int) -> bytes:
     bounds = [start, *[int(stop) for stop in window.ends if start < stop <= end]]
     lines = (window.data[left:right] for left, right in pairwise(bounds))
     return b"".join(line[:-2] + b"\n" if line.endswith(b"\r\n") else line for line in lines)
-
-
-def _raw(record: bytes) -> str:
-    """Raw text of a broken record; where it is not UTF-8, or holds NUL, `base64:` and its bytes."""
-    try:
-        text = record.decode("utf-8")
-    except UnicodeDecodeError:
-        text = "\0"
-    return "base64:" + base64.b64encode(record).decode() if "\0" in text else text
-

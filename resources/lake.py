@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 import duckdb
@@ -16,17 +16,21 @@ import ibis.expr.types as ir
 
 from partitions.errors import AccountingError, ContractError, DeliveryError
 from resources import versions
+from resources.corrections import content_of, decisions
 from resources.expressions import sql_of, unbound_table
 from resources.facts import bars, output_facts
 from resources.failpoints import failpoint
 from resources.lineage import column_lineage
+from resources.quarantine import QUARANTINE, SetApart, ensure_quarantine, load_decisions, refusing, rejected_rows, set_apart
+from resources.quarantine import content as quarantine_content
 from resources.session import Session, fenced
 from resources.sessions import permanent, session_of, spec_of_input, spec_of_output
 from resources.storage import REJECTS, TableSpec
 from resources.versions import Version
 
-QUARANTINE_COLUMNS = ("table_name varchar, rule varchar, column_name varchar, value varchar, rejects varchar, raw varchar, "
-                      "_file varchar, _row bigint, _sha256 varchar")
+if TYPE_CHECKING:
+    from resources.landing import Loaded
+
 CHARTED_RULES = 20
 
 
@@ -74,6 +78,7 @@ def write(session: Session, spec: TableSpec, expression: ir.Table) -> tuple[Vers
     known = versions.newest(session.lock, session.customer_id, spec.qualified)
     content = landed_content(session, spec)
     if content and known and known.content_hash == content:
+        known = session.confirmed(known, [])
         return known, output_facts(spec, known, unchanged=True)
     if spec.layer == "bronze":
         session.load_landing(spec)
@@ -83,12 +88,13 @@ def write(session: Session, spec: TableSpec, expression: ir.Table) -> tuple[Vers
     failpoint("lake.before_write")
     con.execute("BEGIN")
     try:
-        rows, quarantined = _replace(session, spec, sql, REJECTS in expression.columns, inputs)
-        rows_in = _account(session, spec, rows, quarantined, inputs)
+        rows, apart = _replace(session, spec, sql, REJECTS in expression.columns, inputs)
+        rows_in = _account(session, spec, rows, apart.quarantined, inputs)
         _invariants(session, spec)
-        content = content or content_hash(con, f"lake.{spec.qualified}", [c.name for c in spec.columns])
+        content = content or _content(session, spec, apart)
         if known and known.content_hash == content:
             con.execute("ROLLBACK")
+            known = session.confirmed(known, inputs)
             return known, output_facts(spec, known, sql, unchanged=True)
         session.assert_fence()
         _message(session, spec)
@@ -99,8 +105,8 @@ def write(session: Session, spec: TableSpec, expression: ir.Table) -> tuple[Vers
         raise
     failpoint("lake.after_commit")
     snapshot = con.execute("SELECT max(snapshot_id) FROM lake.snapshots()").fetchone()[0]
-    version = session.new_version(spec, inputs, content_hash=content, row_count=rows, quarantined_count=quarantined, rows_in=rows_in,
-                                  snapshot_id=snapshot)
+    version = session.new_version(spec, inputs, content_hash=content, row_count=rows, quarantined_count=apart.quarantined,
+                                  rejected_count=apart.rejected, rows_in=rows_in, snapshot_id=snapshot)
     session.lock.execute(versions.insert_statement(session.customer_id, version))
     failpoint("lake.after_register")
     return version, output_facts(spec, version, sql)
@@ -110,7 +116,7 @@ def ensure_table(session: Session, spec: TableSpec, expression: ir.Table) -> Non
     """Make the table and its layer's quarantine; add a new nullable column; any other difference is a ContractError."""
     con = session.con
     con.execute(f"CREATE SCHEMA IF NOT EXISTS lake.{spec.schema}")
-    con.execute(f"CREATE TABLE IF NOT EXISTS lake.{spec.schema}.quarantine ({QUARANTINE_COLUMNS})")
+    ensure_quarantine(con, spec.schema)
     declared = ", ".join(f'"{c.name}" {c.type}' for c in spec.columns)
     con.execute(f"CREATE TABLE IF NOT EXISTS lake.{spec.qualified} ({declared})")
     there = {name: kind.lower() for name, kind, *_ in con.execute(f"DESCRIBE lake.{spec.qualified}").fetchall()}
@@ -126,36 +132,44 @@ def ensure_table(session: Session, spec: TableSpec, expression: ir.Table) -> Non
                             fix="declare the column, or return it")
 
 
-def _replace(session: Session, spec: TableSpec, sql: str, has_rejects: bool, inputs: list[Version]) -> tuple[int, int]:
-    """DELETE and INSERT of rows and quarantine; returns both counts. Rejects cost a second pass only where there are some."""
-    con, target = session.con, f"lake.{spec.qualified}"
+def _replace(session: Session, spec: TableSpec, sql: str, has_rejects: bool, inputs: list[Version]) -> tuple[int, SetApart]:
+    """DELETE and INSERT of rows and quarantine; returns the rows loaded and what was set apart. Rejects cost a second pass only where there are some."""
+    con, target, landed = session.con, f"lake.{spec.qualified}", session.landed.get(spec.name)
     columns = ", ".join(f'"{c.name}"' for c in spec.columns)
     con.execute(f"DELETE FROM {target}")
-    con.execute(f"DELETE FROM lake.{spec.schema}.quarantine WHERE table_name = '{spec.name}'")
+    con.execute(f"DELETE FROM lake.{spec.schema}.{QUARANTINE} WHERE table_name = '{spec.name}'")
+    judged = refusing(spec, sql)
+    has_rejects = has_rejects or judged != sql
     good = f"WHERE coalesce(len({REJECTS}), 0) = 0" if has_rejects else ""
-    rows = con.execute(f"INSERT INTO {target} BY NAME SELECT {columns} FROM ({sql}) {good}").fetchone()[0]
+    rows = con.execute(f"INSERT INTO {target} BY NAME SELECT {columns} FROM ({judged}) {good}").fetchone()[0]
     failpoint("lake.after_insert")
-    if landed := session.landed.get(spec.name):
-        con.execute(f"""INSERT INTO lake.{spec.schema}.quarantine BY NAME
-            SELECT '{spec.name}' AS table_name, rule, column_name, value, NULL AS rejects, raw, _file, _row, _sha256 FROM {landed.rejects_table}""")
-        return rows, landed.rejected
-    if not has_rejects or rows == sum(v.row_count for v in inputs):
-        return rows, 0
-    source = next(v.table_name.split(".")[1] for v in inputs if "_bronze." in v.table_name)
-    quarantined = con.execute(f"""INSERT INTO lake.{spec.schema}.quarantine BY NAME
-        SELECT '{spec.name}' AS table_name, {REJECTS}[1].rule AS rule, {REJECTS}[1]."column" AS column_name, {REJECTS}[1].value AS value,
-               to_json({REJECTS})::varchar AS rejects, to_json(origin)::varchar AS raw, bad._file, bad._row, bad._sha256
-        FROM (SELECT * FROM ({sql}) WHERE len({REJECTS}) > 0) bad LEFT JOIN "{source}" origin
-          ON origin._sha256 = bad._sha256 AND origin._row = bad._row AND origin._file = bad._file""").fetchone()[0]
-    return rows, quarantined
+    decided = decisions(session.corrections, spec.qualified)
+    load_decisions(con, decided)
+    broken = 0
+    if landed and spec.layer == "bronze":
+        broken = con.execute(f"""INSERT INTO lake.{spec.schema}.{QUARANTINE} BY NAME SELECT '{spec.name}' AS table_name, rule, column_name, value,
+            NULL AS rejects, raw, NULL AS missing, '{spec.qualified}' AS source, _file, _row, _sha256 FROM {landed.rejects_table}""").fetchone()[0]
+    apart = SetApart()
+    if has_rejects and not _all_loaded(spec, rows, landed, inputs):
+        source = next((v.table_name for v in inputs if "_bronze." in v.table_name), None)
+        apart = set_apart(session, spec, judged, decided, source)
+    rejected = rejected_rows(con, spec) if any(c.action == "reject" for c in decided.values()) else 0
+    return rows + apart.admitted, SetApart(apart.admitted, broken + apart.quarantined, rejected)
+
+
+def _all_loaded(spec: TableSpec, rows: int, landed: Loaded | None, inputs: list[Version]) -> bool:
+    """Whether a count says that no row was refused."""
+    if landed and spec.layer == "bronze":
+        return rows == landed.rows
+    return spec.accounting == "one_to_one" and rows == sum(v.row_count for v in inputs)
 
 
 def _account(session: Session, spec: TableSpec, rows: int, quarantined: int, inputs: list[Version]) -> int | None:
     """Rows in = rows loaded + rows quarantined, for tables that declare it; returns rows in."""
-    if landed := session.landed.get(spec.name):
-        from resources.landing import account, counted
+    if spec.layer == "bronze" and (landed := session.landed.get(spec.name)):
+        from resources.landing import account
 
-        account(landed, counted(session.con, f"lake.{spec.qualified}"), customer=session.customer_id, table=spec.qualified)
+        account(landed, _accounted_for(session, spec, landed), customer=session.customer_id, table=spec.qualified)
         rows_in = landed.counted
     elif spec.accounting == "one_to_one":
         rows_in = sum(v.row_count for v in inputs)
@@ -167,16 +181,25 @@ def _account(session: Session, spec: TableSpec, rows: int, quarantined: int, inp
     return rows_in
 
 
+def _accounted_for(session: Session, spec: TableSpec, landed: Loaded) -> dict[str, int]:
+    """Readable rows per file: loaded, or kept back for another reason than that their record is broken."""
+    quarantine = f"lake.{spec.schema}.{QUARANTINE}"
+    return dict(session.con.execute(f"""SELECT _sha256, sum(rows)::BIGINT FROM (
+        SELECT _sha256, count(*) AS rows FROM lake.{spec.qualified} GROUP BY ALL UNION ALL
+        SELECT _sha256, count(*) FROM {quarantine} WHERE table_name = '{spec.name}' GROUP BY ALL UNION ALL
+        SELECT _sha256, -count(*) FROM {landed.rejects_table} GROUP BY ALL) GROUP BY ALL HAVING sum(rows) <> 0""").fetchall())
+
+
 def _invariants(session: Session, spec: TableSpec) -> None:
-    """Schema, keys and required columns on the uncommitted table; a break rolls the transaction back."""
+    """Schema, keys and required columns on the uncommitted table; a break rolls the transaction back. A row without an owner is silver's matter."""
     check_rows(session, spec, f"lake.{spec.qualified}")
     if spec.owner_column:
         source = session.customer.sources.get(spec.name)
-        foreign = session.con.execute(f'SELECT count(*) FROM lake.{spec.qualified} WHERE coalesce(NOT list_contains(?, "{spec.owner_column}"), true)',
+        foreign = session.con.execute(f'SELECT count(*) FROM lake.{spec.qualified} WHERE NOT list_contains(?, "{spec.owner_column}")',
                                       [source.accepted_owners if source else []]).fetchone()[0]
         if foreign:
             raise DeliveryError(f"{foreign} rows belong to an owner that this customer does not list", customer=session.customer_id,
-                                table=spec.qualified, column=spec.owner_column, fix="add the id to accepted_owners, or withdraw the delivery")
+                                table=spec.qualified, column=spec.owner_column, fix="add the id to accepted_owners, or withdraw the delivery or the correction")
 
 
 def check_rows(session: Session, spec: TableSpec, relation: str) -> None:
@@ -200,11 +223,18 @@ def check_rows(session: Session, spec: TableSpec, relation: str) -> None:
 
 
 def landed_content(session: Session, spec: TableSpec) -> str | None:
-    """The content hash of a bronze table, known before reading: its files, formats and the code that reads them."""
+    """The content hash of a bronze table, known before reading: its files, formats, the code that reads them and the corrections in force."""
     if spec.layer != "bronze":
         return None
     files = sorted((f.sha256, f.format, f.file_name) for f in session.deliveries(spec))
-    return hashlib.sha256(json.dumps([files, spec.code_version]).encode()).hexdigest()
+    corrected = content_of(session.corrections, spec.qualified, [sha256 for sha256, *_ in files])
+    return hashlib.sha256(json.dumps([files, spec.code_version, *([corrected] if corrected else [])], sort_keys=True).encode()).hexdigest()
+
+
+def _content(session: Session, spec: TableSpec, apart: SetApart) -> str:
+    """Rows and, where there is one, quarantine: a table that keeps other rows back is another one, even if it holds the same."""
+    rows = content_hash(session.con, f"lake.{spec.qualified}", [c.name for c in spec.columns])
+    return f"{rows}+{quarantine_content(session.con, spec, apart.rejected)}" if apart.quarantined else rows
 
 
 def content_hash(con: duckdb.DuckDBPyConnection, relation: str, columns: list[str]) -> str:

@@ -22,7 +22,7 @@ from partitions.errors import AccountingError, ContractError
 from resources.formats import Format
 from resources.records import RECORD_LIMIT_BYTES
 
-ORIGIN = ("_file", "_row", "_sha256", "_format")
+ORIGIN = ("_extra", "_file", "_row", "_sha256", "_format")
 REJECT_COLUMNS = "rule VARCHAR, column_name VARCHAR, value VARCHAR, raw VARCHAR, _file VARCHAR, _row BIGINT, _sha256 VARCHAR"
 MAX_LINE_BYTES = 2_000_000
 NEVER_NULL = "\x1a\x1b\x1a"  # DuckDB takes the empty field for null unless another token is given
@@ -56,7 +56,8 @@ class DeliveredFile:
 
 @dataclass(frozen=True)
 class Loaded:
-    """`relation` is a temporary view: contract columns as VARCHAR, then `_file, _row, _sha256, _format`. `rejects_table` is temporary.
+    """`relation` is a temporary view: contract columns as VARCHAR, then `_extra, _file, _row, _sha256, _format`; `_extra` holds undeclared
+    columns as a JSON object, without nulls. `rejects_table` is temporary.
 
     `expected` has for each file's sha256 the rows that the view must give; hand what was written to `account`.
     """
@@ -136,6 +137,8 @@ def _load_rejects(connection: duckdb.DuckDBPyConnection, deliveries: Sequence[De
 def _file_sql(connection: duckdb.DuckDBPyConnection, file: DeliveredFile, format: Format, columns: Sequence[str], rejects_table: str) -> str:
     if format.type == "parquet":
         return _parquet_sql(connection, file, format, columns)
+    if format.type != "csv":
+        return _readable_sql(file, format, columns)
     select = csv_sql(file, format, columns)
     if not file.faulty:
         return select
@@ -150,22 +153,43 @@ def csv_sql(file: DeliveredFile, format: Format, columns: Sequence[str]) -> str:
         f"delim={_text(format.delimiter)}, quote={_text(format.quote)}, escape={_text(format.quote)}, encoding='utf-8', "
         f"nullstr={_texts(format.null_tokens or [NEVER_NULL])}, max_line_size={MAX_LINE_BYTES})"
     )
-    place = {format.column_of(name): f"c{index}" for index, name in enumerate(file.header)}
-    return _select((place.get(column, "NULL::VARCHAR") for column in columns), columns, file, "row_number() OVER ()", read)
+    return _select({name: f"c{index}" for index, name in enumerate(file.header)}, columns, file, format, "row_number() OVER ()", read)
 
 
 def _parquet_sql(connection: duckdb.DuckDBPyConnection, file: DeliveredFile, format: Format, columns: Sequence[str]) -> str:
     """SELECT of one Parquet file with every column as text; row numbers are the file's own."""
     read = f"read_parquet({_text(file.path)}, file_row_number=true)"
-    types = {name: kind for name, kind, *_ in connection.execute(f"DESCRIBE SELECT * FROM {read}").fetchall()}
-    place = {format.column_of(name): _as_text(_name(name), types[name], format.null_tokens) for name in file.header}
-    return _select((place.get(column, "NULL::VARCHAR") for column in columns), columns, file, "file_row_number + 1", read)
+    found = connection.execute(f"DESCRIBE SELECT * FROM {read}").fetchall()[: len(file.header)]
+    texts = {name: _as_text(_name(column[0]), column[1], format.null_tokens) for name, column in zip(file.header, found, strict=True)}
+    return _select(texts, columns, file, format, "file_row_number + 1", read)
 
 
-def _select(expressions: Iterable[str], columns: Sequence[str], file: DeliveredFile, row: str, read: str) -> str:
-    listed = ", ".join(f"{expression} AS {_name(column)}" for expression, column in zip(expressions, columns, strict=True))
-    origin = f"{_text(file.file_name)} AS _file, {row} AS _row, {_text(file.sha256)} AS _sha256, {_text(file.format)} AS _format"
-    return f"SELECT {listed}, {origin} FROM {read}"
+def _readable_sql(file: DeliveredFile, format: Format, columns: Sequence[str]) -> str:
+    """SELECT of the readable copy of JSON, XML or a workbook: text columns, `_extra` and `_row`, written at landing."""
+    place = {format.column_of(name): _name(name) for name in file.header}
+    listed = ", ".join(f"{place.get(column, 'NULL::VARCHAR')} AS {_name(column)}" for column in columns)
+    return f"SELECT {listed}{', ' if listed else ''}_extra, {_origin(file, '_row')} FROM read_parquet({_text(file.readable or '')})"
+
+
+def _select(texts: Mapping[str, str], columns: Sequence[str], file: DeliveredFile, format: Format, row: str, read: str) -> str:
+    """`texts`: for each header of the file the SQL of its value as text."""
+    place = {format.column_of(name): text for name, text in texts.items()}
+    known = set(columns)
+    strange = {name: text for name, text in texts.items() if (column := format.column_of(name)) is not None and column not in known}
+    listed = "".join(f"{place.get(column, 'NULL::VARCHAR')} AS {_name(column)}, " for column in columns)
+    return f"SELECT {listed}{_extra_sql(strange)} AS _extra, {_origin(file, row)} FROM {read}"
+
+
+def _extra_sql(texts: Mapping[str, str]) -> str:
+    """The undeclared columns as the text of a JSON object without nulls; NULL where all of them are. Nothing is computed without any."""
+    if not texts:
+        return "NULL::VARCHAR"
+    members = ", ".join(f"{_text(name)}, {text}" for name, text in texts.items())
+    return f"CASE WHEN coalesce({', '.join(texts.values())}) IS NOT NULL THEN json_merge_patch('{{}}', json_object({members}))::VARCHAR END"
+
+
+def _origin(file: DeliveredFile, row: str) -> str:
+    return f"{_text(file.file_name)} AS _file, {row} AS _row, {_text(file.sha256)} AS _sha256, {_text(file.format)} AS _format"
 
 
 def _as_text(column: str, kind: str, null_tokens: Sequence[str]) -> str:
@@ -174,11 +198,13 @@ def _as_text(column: str, kind: str, null_tokens: Sequence[str]) -> str:
         return f"CASE WHEN {column} NOT IN ({', '.join(map(_text, null_tokens))}) THEN {column} END" if null_tokens else column
     if kind.startswith("TIMESTAMP"):
         moment = f"make_timestamp(epoch_us({column}))" if "ZONE" in kind else column
-        nanos = f"epoch_ns({moment}) % 1000000000"
-        fraction = f"CASE WHEN {nanos} = 0 THEN '' ELSE '.' || rtrim(lpad(abs({nanos})::VARCHAR, 9, '0'), '0') END"
+        # DuckDB 1.5.5 keeps nanoseconds in TIMESTAMP_NS alone; epoch_ns of the others overflows before 1678 and after 2262
+        part, unit = ("epoch_ns", 1_000_000_000) if kind == "TIMESTAMP_NS" else ("epoch_us", 1_000_000)
+        part, digits = f"(({part}({moment}) % {unit} + {unit}) % {unit})", len(str(unit)) - 1
+        fraction = f"CASE WHEN {part} = 0 THEN '' ELSE '.' || rtrim(lpad({part}::VARCHAR, {digits}, '0'), '0') END"
         return f"strftime(date_trunc('second', {moment}::TIMESTAMP), '%Y-%m-%dT%H:%M:%S') || {fraction} || 'Z'"
     if kind == "BLOB":
-        return f"decode({column})"
+        return f"coalesce(try(decode({column})), 'base64:' || base64({column}))"
     if kind.startswith(("STRUCT", "MAP")) or kind.endswith("]"):
         return f"to_json({column})::VARCHAR"
     return f"{column}::VARCHAR"

@@ -1,141 +1,185 @@
-"""The lake's files by content: a sha256 of each, taken when it is written and compared when a run first reads it.
+"""Records that are trees (JSON objects, XML elements) as rows of text: which value fills which column, and what is left over.
 
-What belongs here: hashing files and keeping what was found in `platform.lake_object`. What does not: writing and reading rows (lake.py) and
-the landing folder, whose files have their hash in the delivery. One flipped bit in a Parquet page loads without a word in DuckDB, polars
-and pyarrow (FINDINGS), so no reader would tell.
+What belongs here: dotted paths, the JSON type a column takes, exact text of numbers, `_extra`. What does not: parsing (json_records,
+xml_records) and what a value means (silver).
 """
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from math import isinf
+from typing import Any
 
-import duckdb
-from psycopg.types.json import Jsonb
+from resources.formats import Format
+from resources.headers import COLUMN_LIMIT, Refusal, refuse_missing, refuse_undeclared
+from resources.records import CELL_LIMIT_BYTES
 
-from partitions.errors import IntegrityError
-from resources.session import Session
-from resources.storage import TableSpec
-from resources.versions import Version
-
-HASHERS = 2  # threads; hashing lets go of the interpreter's lock
-RESTORE = "restore the file from a backup; or land the source's files once more as a new sequence and launch, which writes the table anew"
+WHOLE = "$"
 
 
-@dataclass(frozen=True)
-class LakeObject:
-    """One file as it lies there; `sha256` None where it is gone. `path` is relative to the customer's part of the lake."""
+class Number(str):
+    """A number as it was written; never a float."""
 
-    path: str
-    bytes: int
-    sha256: str | None
+    __slots__ = ()
 
 
-def record(session: Session, spec: TableSpec, version: Version, table: str | None = None) -> int:
-    """Keep the hashes of the files of a version that this session has just committed; returns how many were new.
-
-    Call it after the commit and before the version is registered, so that no reader meets a version without hashes. `table`: another table
-    of the same schema that the commit wrote too, such as the layer's quarantine.
-    """
-    name = table or spec.name
-    known = set(_kept(session, f"{spec.schema}.{name}"))
-    new = [path for path in _files(session, spec.schema, name, version) if _relative(session, path) not in known]
-    return _keep(session, f"{spec.schema}.{name}", _found(session, new))
+ALLOWED: dict[str, tuple[type, ...]] = {  # a number or a flag may be written as text: silver judges that text
+    "string": (str,), "date": (str,), "timestamp": (str,), "time": (str,), "number": (str, Number), "integer": (str, Number), "boolean": (str, bool),
+    "object": (dict,), "array": (list,),
+}
+NUMERIC = ("number", "integer")
 
 
-def verify(session: Session, spec: TableSpec, version: Version, table: str | None = None) -> int:
-    """Compare the files of a version with what was kept; returns the bytes that were read. Raises IntegrityError naming the file.
+class Fault(Exception):
+    """A record that cannot be a row; `column` is the header concerned."""
 
-    A file is read once per session, and not at all if this session wrote it. A version from before hashes were kept (none of its files
-    has one) is taken as it lies there and kept from now on.
-    """
-    name = table or spec.name
-    qualified = f"{spec.schema}.{name}"
-    files = [path for path in _files(session, spec.schema, name, version) if path not in session.trusted]
-    if not files:
-        return 0
-    kept, found = _kept(session, qualified), _found(session, files)
-    if not any(one.path in kept for one in found) and all(one.sha256 for one in found):
-        _keep(session, qualified, found)
-        return sum(one.bytes for one in found)
-    for one in found:
-        problem = None
-        if one.sha256 is None:
-            problem = "this file of the lake is gone"
-        elif one.path not in kept:
-            problem = "this file of the lake was not written by Strata"
-        elif kept[one.path] != one.sha256:
-            problem = "this file of the lake is no longer what was written"
-        if problem:
-            raise IntegrityError(problem, customer=session.customer_id, table=qualified, file=one.path, fix=RESTORE)
-    session.trusted.update(files)
-    return sum(one.bytes for one in found)
+    def __init__(self, rule: str, column: str | None = None) -> None:
+        super().__init__(rule)
+        self.rule, self.column = rule, column
 
 
-def forget(session: Session, paths: Iterable[str]) -> None:
-    """Drop the hashes of files that garbage collection has released."""
-    session.lock.execute("DELETE FROM platform.lake_object WHERE customer_id = %s AND path = ANY(%s)",
-                         [session.customer_id, [_relative(session, path) for path in paths]])
+def is_overflow(number: str) -> bool:
+    """Beyond the range of a double (1.8e308), which most readers would turn into infinity. Whole numbers of any length are exact."""
+    return ("e" in number or "E" in number or "." in number) and isinf(float(number))
 
 
-def _files(session: Session, schema: str, table: str, version: Version) -> list[str]:
-    """The data and delete files of one snapshot of a table (3 ms)."""
-    rows = session.con.execute("SELECT data_file, delete_file FROM ducklake_list_files('lake', ?, schema => ?, snapshot_version => ?)",
-                               [table, schema, version.snapshot_id]).fetchall()
-    return sorted({path for row in rows for path in row if path})
+def text_of(value: Any) -> str | None:
+    """A value as text: strings as they are, numbers as written, nested values as JSON. Raises Fault for a number beyond a double."""
+    if value is None or type(value) is str:
+        return value
+    if value is True or value is False:
+        return "true" if value else "false"
+    if type(value) is Number:
+        if is_overflow(value):
+            raise Fault("NUMBER")
+        return str(value)
+    return json_text(value)
 
 
-def _kept(session: Session, qualified: str) -> dict[str, str]:
-    """Path -> sha256 of a table's files."""
-    rows = session.lock.execute("SELECT path, sha256 FROM platform.lake_object WHERE customer_id = %s AND table_name = %s",
-                                [session.customer_id, qualified]).fetchall()
-    return dict(rows)
+def json_text(value: Any) -> str:
+    """JSON text with every number as it was written."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{json.dumps(key, ensure_ascii=False)}:{json_text(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(json_text, value)) + "]"
+    if type(value) is Number:
+        return text_of(value) or ""
+    return json.dumps(value, ensure_ascii=False)
 
 
-def _keep(session: Session, qualified: str, found: Sequence[LakeObject]) -> int:
-    rows = [{"path": one.path, "sha256": one.sha256, "bytes": one.bytes} for one in found]
-    session.lock.execute("""INSERT INTO platform.lake_object (customer_id, table_name, path, sha256, bytes)
-        SELECT %s, %s, path, sha256, bytes FROM jsonb_to_recordset(%s) AS r(path text, sha256 text, bytes bigint) ON CONFLICT DO NOTHING""",
-                         [session.customer_id, qualified, Jsonb(rows)])
-    session.trusted.update(_absolute(session, one.path) for one in found)
-    return len(found)
+def refuse_large(cells: Iterable[str | None]) -> None:
+    """Raises Fault for a cell over 1 MiB of UTF-8."""
+    for text in cells:
+        if text and len(text) * 4 > CELL_LIMIT_BYTES and len(text.encode("utf-8", "surrogatepass")) > CELL_LIMIT_BYTES:
+            raise Fault("CELL_SIZE")
 
 
-def _found(session: Session, paths: Sequence[str]) -> list[LakeObject]:
-    """Each file read through once: from disk side by side, from an object store one after the other by the session's own DuckDB."""
-    if any("://" in path for path in paths):
-        return [_remote(session, path) for path in paths]
-    with ThreadPoolExecutor(HASHERS) as pool:
-        return list(pool.map(lambda path: _local(session, path), paths))
+class Shape:
+    """How records of one format become rows: `header` are its declared names without the ignored ones."""
+
+    def __init__(self, format: Format, columns: Sequence[str], types: Mapping[str, str], drift: str) -> None:
+        self.format, self.drift = format, drift
+        targets = set(format.columns.values())
+        names = [*format.columns, *(column for column in columns if column not in targets)]
+        self.header = tuple(name for name in names if name not in format.ignore)
+        kinds = {name: types.get(format.column_of(name) or "", "") for name in self.header}
+        self.allowed = [ALLOWED.get(kinds[name]) if format.strict_types else None for name in self.header]
+        self.is_numeric = [kinds[name] in NUMERIC for name in self.header]
+        self.is_whole = self.header == (WHOLE,)
+        self.nulls = frozenset(format.null_tokens)
+        self.seen: dict[str, None] = {}
+        self.strangers: dict[str, None] = {}
+        self._tree = _tree([*self.header, *format.ignore])
+        self._leaves = {name for name, branch in self._tree.items() if branch is None}
+        self._is_flat = len(self._leaves) == len(self._tree)
+
+    def cells(self, record: Any, is_large: bool) -> list[str | None]:
+        """The cells in header order, then `_extra`. Raises Fault."""
+        if not isinstance(record, dict):
+            if not self.is_whole:
+                raise Fault("TYPE")
+            return [json_text(record), None]
+        if self.is_whole:
+            return [json_text(record), None]
+        found: list[str | None] = []
+        for name, allowed, is_numeric in zip(self.header, self.allowed, self.is_numeric, strict=True):
+            value = record.get(name) if self._is_flat else _at(record, name)
+            found.append(self._cell(name, value, allowed, is_numeric))
+        found.append(self._extra(record))
+        if is_large:
+            refuse_large(found)
+        return found
+
+    def _cell(self, name: str, value: Any, allowed: tuple[type, ...] | None, is_numeric: bool) -> str | None:
+        if value is None:
+            return None
+        if allowed is not None and type(value) not in allowed:
+            raise Fault("TYPE", name)
+        if is_numeric and type(value) is Number:
+            return str(value)
+        text = text_of(value)
+        return None if text in self.nulls else text
+
+    def _extra(self, record: dict[str, Any]) -> str | None:
+        """JSON object text of what no declared name takes, without nulls; None where there is nothing. Remembers names as they come."""
+        keys = record.keys()
+        if not keys <= self.seen.keys():
+            self.seen.update(dict.fromkeys(keys))
+        if self._is_flat and keys <= self._leaves:
+            return None
+        left: dict[str, Any] = {}
+        _left_over(record, self._tree, "", left)
+        if not left:
+            return None
+        self.strangers.update(dict.fromkeys(left))
+        if len(self.strangers) > COLUMN_LIMIT:
+            raise Fault("SCHEMA")
+        kept = {name: value for name, value in left.items() if value is not None}
+        return json_text(kept) if kept else None
+
+    def finish(self, records: int, refuse: Refusal) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Header and unexpected names of a file that was read to its end; refuses it for them. A file without records names nothing."""
+        if self.is_whole or not records:
+            return self.header if self.is_whole else (), ()
+        names = tuple(name for name in self.header if name.split(".")[0] in self.seen or name in self.seen)
+        strangers = tuple(self.strangers)
+        if not names and self.header:
+            rule = "HEADER" if self.format.missing_column == "SCHEMA" else self.format.missing_column
+            raise refuse(rule, "no record has any of the declared names", f"deliver the columns of format {self.format.name}")
+        refuse_missing(names, strangers, self.format, refuse)
+        refuse_undeclared(strangers, self.drift, refuse)
+        return names, strangers
 
 
-def _local(session: Session, path: str) -> LakeObject:
-    name = _relative(session, path)
-    try:
-        with Path(path).open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-            return LakeObject(name, file.tell(), digest)
-    except FileNotFoundError:
-        return LakeObject(name, 0, None)
+def _tree(names: Sequence[str]) -> dict[str, Any]:
+    """Dotted names as nested dicts; a leaf is None."""
+    tree: dict[str, Any] = {}
+    for name in names:
+        *path, leaf = name.split(".")
+        branch = tree
+        for part in path:
+            branch = branch.setdefault(part, {}) if branch.get(part, {}) is not None else {}
+        branch.setdefault(leaf, None)
+    return tree
 
 
-def _remote(session: Session, path: str) -> LakeObject:
-    name = _relative(session, path)
-    try:
-        size, digest = session.con.execute("SELECT size, sha256(content) FROM read_blob(?)", [path]).fetchone() or (0, None)
-    except (duckdb.HTTPException, duckdb.IOException) as error:
-        if "404" in str(error) or "No files found" in str(error):
-            return LakeObject(name, 0, None)
-        raise  # a store that does not answer says nothing about the file
-    return LakeObject(name, size, digest)
+def _at(record: Any, name: str) -> Any:
+    """The value at a dotted path; a key that holds the dots itself goes first."""
+    if name in record:
+        return record[name]
+    for part in name.split("."):
+        if not isinstance(record, dict):
+            return None
+        record = record.get(part)
+    return record
 
 
-def _relative(session: Session, path: str) -> str:
-    """The path below the customer's part of the lake, so that a lake that is moved keeps its hashes and an error shows no machine's folder."""
-    return path.removeprefix(session.settings.lake_path(session.customer_id))
-
-
-def _absolute(session: Session, path: str) -> str:
-    return session.settings.lake_path(session.customer_id) + path
+def _left_over(record: dict[str, Any], tree: dict[str, Any], prefix: str, left: dict[str, Any]) -> None:
+    for key, value in record.items():
+        if key not in tree:
+            left[prefix + key] = value
+        elif (branch := tree[key]) is not None:
+            if isinstance(value, dict):
+                _left_over(value, branch, f"{prefix}{key}.", left)
+            elif value is not None:
+                left[prefix + key] = value

@@ -31,12 +31,14 @@ class Stream(Protocol):
 
 @dataclass(frozen=True)
 class Dialect:
-    """Delimiter and quote as single bytes (no quote: nothing is quoted), the number of fields of a record, and whether the last line end is required."""
+    """Delimiter and quote as single bytes (no quote: nothing is quoted), the number of fields of a record, whether the last line end is
+    required, and whether a quote inside an unquoted field is text (`is_literal`)."""
 
     delimiter: bytes
     quote: bytes
     fields: int
     final_line_end: bool = False
+    is_literal: bool = False
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,14 @@ def _split(data: bytes, dialect: Dialect, is_final: bool) -> _Split:
     quotes = at.compress(is_quote)
     is_broken = False
     if len(quotes):
+        stop = _first_misplaced_quote(octets, quotes, dialect)
+        if stop is not None and dialect.is_literal:
+            is_quote[is_quote] = _syntactic_quotes(octets, quotes, dialect)
+            quotes = at.compress(is_quote)
+            stop = _first_misplaced_quote(octets, quotes, dialect) if len(quotes) else None
         outside = np.cumsum(is_quote, dtype=np.uint8) & 1 == 0
         is_end &= outside
         is_separator &= outside
-        stop = _first_misplaced_quote(octets, quotes, dialect)
         if stop is not None:
             is_end &= at < stop
         is_broken = stop is not None or (is_final and len(quotes) % 2 == 1)
@@ -112,6 +118,25 @@ def _first_misplaced_quote(octets: np.ndarray, quotes: np.ndarray, dialect: Dial
         closes_right[returned] = (second >= len(octets)) | (octets[np.minimum(second, len(octets) - 1)] == LINE_FEED)
     wrong = [quotes[np.argmin(right)] for quotes, right in ((opening, opens_right), (closing, closes_right)) if not right.all()]
     return int(min(wrong)) if wrong else None
+
+
+def _syntactic_quotes(octets: np.ndarray, quotes: np.ndarray, dialect: Dialect) -> list[bool]:
+    """Which quotes open, close or double, read one by one: a quote that does not stand at the start of a field is text."""
+    starts, quote, last = (dialect.delimiter[0], LINE_FEED), dialect.quote[0], len(octets) - 1
+    kept, is_inside, second = [], False, -1
+    for at in quotes.tolist():
+        if is_inside:
+            kept.append(True)
+            if at == second:
+                continue
+            if at < last and octets[at + 1] == quote:
+                second = at + 1
+            else:
+                is_inside = False
+        else:
+            is_inside = at == 0 or octets[at - 1] in starts
+            kept.append(is_inside)
+    return kept
 
 
 def _returns(octets: np.ndarray, ends: np.ndarray, quotes: np.ndarray) -> tuple[int, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Reference inputs of a run: parameters, vocabularies, the calendar and the landing zone, as ibis tables in the consumer's engine.
+"""Reference inputs of a run: parameters, vocabularies, the calendar, the landing zone and quarantined shares, as ibis tables in the consumer's engine.
 
 What belongs here: what stands behind a name that no run writes. What does not: reading the files (parameter_files.py), the figures, and what
 a table does with them.
@@ -38,12 +38,26 @@ class ReferenceIOManager(dg.IOManager):
             session.pin(landing, context.asset_key)
             return unbound(landing, [(c.name, c.type) for c in plain(metadata[COLUMN_SCHEMA]).columns])
         session.pin(name, context.asset_key)
-        rows = months_of(session.as_of, session.customer.reporting.months) if kind == "calendar" else _reference(kind, name, metadata)
+        if kind == "calendar":
+            rows = months_of(session.as_of, session.customer.reporting.months)
+        else:
+            rows = _shares(context, session) if kind == "accounting" else _reference(kind, name, metadata)
         if context.definition_metadata["strata/consumer"] == "platinum":
             _copy_to_postgres(session, name, rows)
         else:
             session.con.register(name, rows)
         return unbound(name, [(field.name, physical_type(field.type)) for field in rows.schema])
+
+
+def _shares(context: dg.InputContext, session: Session) -> pa.Table:
+    """The sources behind the other inputs of the step. Dagster loads inputs in the order of the function's arguments, so this one comes last."""
+    from resources.accounting import as_arrow, shares_behind
+
+    names = [given.name for given in context.step_context.op_def.input_defs]
+    if names.index(context.name) != len(names) - 1:
+        raise dg.DagsterInvariantViolationError(f"{context.name} must be the last argument: it is about the inputs before it")
+    read = [session.sources[name].version for name in names if name in session.sources]
+    return as_arrow(shares_behind(session.lock, session.customer_id, [version for version in read if version]))
 
 
 _tables: dict[tuple[Path, int, int], pa.Table] = {}

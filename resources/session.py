@@ -28,9 +28,10 @@ from resources.expressions import leaf_names
 from resources.postgres import Postgres, lake_role
 from resources.settings import Settings
 from resources.storage import TableSpec, landing_name
-from resources.versions import Version, next_number
+from resources.versions import Version, confirm, next_number
 
 if TYPE_CHECKING:
+    from resources.corrections import Correction
     from resources.landing import DeliveredFile, Loaded
 
 EXTENSIONS = ("ducklake", "postgres_scanner")
@@ -83,7 +84,7 @@ class Session:
         self.written: dict[str, Version] = {}
         self.sources: dict[str, Source] = {}
         self.landed: dict[str, Loaded] = {}
-        self.trusted: set[str] = set()  # files of the lake that this session wrote or has verified (objects.py)
+        self.trusted: set[str] = set()  # files of the lake that this session wrote or has verified (lake_objects.py)
         self.checker: Any = None  # GX's engine over `warehouse`, kept because a collected one closes the connection
         self._opened: list[str] = []
         self._stack = ExitStack()
@@ -197,18 +198,37 @@ class Session:
 
         return effective(self.lock, self.customer_id, spec.name, cast(Mode, spec.mode))
 
+    @cached_property
+    def corrections(self) -> tuple[Correction, ...]:
+        """What stewards decided about this customer's rows up to the session's first look; a run sees one state of it."""
+        from resources.corrections import recorded
+
+        return recorded(self.lock, self.customer_id)
+
+    @property
+    def newest_correction(self) -> int:
+        return max((c.correction_id for c in self.corrections), default=0)
+
     def load_landing(self, spec: TableSpec) -> None:
-        """Read a bronze table's files; afterwards `landing_<table>` stands in this session."""
+        """Read a bronze table's files with the fixes in force; afterwards `landing_<table>` stands in this session."""
+        from resources.corrections import overlay
         from resources.landing import load
 
         columns = [c.name for c in spec.columns if not c.name.startswith("_")]
-        self.landed[spec.name] = load(self.con, self.settings.landing_root, self.deliveries(spec), spec.formats, columns, landing_name(spec.name))
+        files, name = self.deliveries(spec), landing_name(spec.name)
+        landed = load(self.con, self.settings.landing_root, files, spec.formats, columns, f"delivered_{spec.name}")
+        self.landed[spec.name] = overlay(self.con, landed, name, spec, files, self.corrections)
+
+    def confirmed(self, known: Version, inputs: list[Version]) -> Version:
+        """A version whose content this run made again."""
+        return confirm(self.lock, self.customer_id, known, {v.table_name: v.version for v in inputs}, self.newest_correction, self.fence)
 
     def new_version(self, spec: TableSpec, inputs: list[Version], **counted: Any) -> Version:
         """The next version of a table, as this run writes it."""
         return Version(table_name=spec.qualified, version=next_number(self.lock), run_id=self.run.run_id, code_version=spec.code_version,
                        parameter_version=self.run.parameter_version, contract_version=spec.contract_version,
-                       as_of=self.as_of, inputs={v.table_name: v.version for v in inputs}, fence=self.fence, **counted)
+                       as_of=self.as_of, inputs={v.table_name: v.version for v in inputs}, fence=self.fence,
+                       correction_id=self.newest_correction, **counted)
 
     def close(self) -> None:
         """Close what was opened; the lock goes last."""

@@ -6,7 +6,7 @@ What belongs here: reading and writing versions, verdicts and live pointers over
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -15,12 +15,16 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 COLUMNS = ("table_name", "version", "run_id", "code_version", "parameter_version", "contract_version", "as_of", "inputs", "snapshot_id",
-           "rows_in", "row_count", "quarantined_count", "content_hash", "verdict", "fence")
+           "rows_in", "row_count", "quarantined_count", "rejected_count", "correction_id", "content_hash", "verdict", "fence")
 
 
 @dataclass(frozen=True)
 class Version:
-    """One materialized state of one customer's table. `inputs` maps table name -> version; `snapshot_id` is the lake's, None in gold."""
+    """One materialized state of one customer's table. `inputs` maps table name -> version; `snapshot_id` is the lake's, None in gold.
+
+    Of the `quarantined_count` rows a steward declared `rejected_count` to be no data; the others are open. `correction_id` is the newest
+    correction that was known when the table was last made.
+    """
 
     table_name: str
     version: int
@@ -34,6 +38,8 @@ class Version:
     rows_in: int | None = None
     row_count: int = 0
     quarantined_count: int = 0
+    rejected_count: int = 0
+    correction_id: int = 0
     content_hash: str = ""
     verdict: str = "pending"
     fence: int = 0
@@ -62,6 +68,33 @@ def newest(connection: psycopg.Connection, customer: str, table_name: str, *, pa
     query = f"SELECT {', '.join(COLUMNS)} FROM platform.table_version WHERE customer_id = %s AND table_name = %s {verdict} ORDER BY version DESC LIMIT 1"
     with connection.cursor(row_factory=class_row(Version)) as cursor:
         return cursor.execute(query, [customer, table_name]).fetchone()  # noqa: S608
+
+
+def history(connection: psycopg.Connection, customer: str, table_name: str, before: int, count: int) -> list[Version]:
+    """The newest versions older than `before` with a passed verdict, the newest first."""
+    query = (f"SELECT {', '.join(COLUMNS)} FROM platform.table_version WHERE customer_id = %s AND table_name = %s AND version < %s "
+             "AND verdict = 'passed' ORDER BY version DESC LIMIT %s")
+    with connection.cursor(row_factory=class_row(Version)) as cursor:
+        return cursor.execute(query, [customer, table_name, before, count]).fetchall()  # noqa: S608
+
+
+def numbered(connection: psycopg.Connection, customer: str, table_name: str, number: int | None) -> Version | None:
+    """One version by its number; without a number the newest."""
+    query = (f"SELECT {', '.join(COLUMNS)} FROM platform.table_version WHERE customer_id = %s AND table_name = %s AND version = coalesce(%s, version) "
+             "ORDER BY version DESC LIMIT 1")
+    with connection.cursor(row_factory=class_row(Version)) as cursor:
+        return cursor.execute(query, [customer, table_name, number]).fetchone()  # noqa: S608
+
+
+def confirm(connection: psycopg.Connection, customer: str, version: Version, inputs: dict[str, int], correction_id: int, fence: int) -> Version:
+    """The version whose content came out again: its inputs become those that it was last made from. Refuses a fence that is not the newest."""
+    if (version.inputs, version.correction_id) == (inputs, correction_id):
+        return version
+    with connection.transaction():
+        connection.execute("SELECT platform.assert_fence(%s, %s)", [customer, fence])
+        connection.execute("UPDATE platform.table_version SET inputs = %s, correction_id = %s WHERE customer_id = %s AND table_name = %s AND version = %s",
+                           [json.dumps(inputs, sort_keys=True), correction_id, customer, version.table_name, version.version])
+    return replace(version, inputs=inputs, correction_id=correction_id)
 
 
 def set_verdict(connection: psycopg.Connection, customer: str, version: Version, verdict: str) -> None:

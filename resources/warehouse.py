@@ -19,9 +19,10 @@ from resources.facts import bars, output_facts
 from resources.failpoints import failpoint
 from resources.lake import check_rows, content_hash, version_to_read
 from resources.lineage import column_lineage
+from resources.quarantine import QUARANTINE, ordered_rejects
 from resources.session import Session, fenced
 from resources.sessions import permanent, session_of, spec_of_input, spec_of_output
-from resources.storage import TableSpec, plain
+from resources.storage import REJECTS, TableSpec, plain
 from resources.versions import Version
 
 CHARTED_LABELS = 24
@@ -62,23 +63,29 @@ def read(session: Session, spec: TableSpec, version: Version, in_postgres: bool)
 
 @fenced
 def write_gold(session: Session, spec: TableSpec, expression: ir.Table) -> tuple[Version, dict]:
-    """Compute in DuckDB, check and hash there, then stream into PostgreSQL; an equal content makes no new version."""
+    """Compute in DuckDB, check and hash there, then stream into PostgreSQL; an equal content makes no new version. `_rejects` go to quarantine."""
     con, inputs = session.con, session.inputs(expression)
     statement = sql_of(expression, "duckdb")
-    columns = ", ".join(f'"{c.name}"' for c in spec.columns)
-    stage = f"{spec.layer}__{spec.name}"
-    con.execute(f'CREATE OR REPLACE TEMP TABLE "{stage}" AS SELECT {columns} FROM ({statement})')
+    stage, columns = f"{spec.layer}__{spec.name}", _listed(spec)
+    kept_back = _stage(session, spec, statement, stage, REJECTS in expression.columns)
     check_rows(session, spec, f'"{stage}"')
     content = content_hash(con, f'"{stage}"', [c.name for c in spec.columns])
+    quarantined = con.execute(f'SELECT count(*) FROM "{kept_back}"').fetchone()[0] if kept_back else 0
+    if quarantined:
+        content += "+" + content_hash(con, f'"{kept_back}"', ["rejects", "raw"])
     known = versions.newest(session.lock, session.customer_id, spec.qualified)
     if known and _unchanged(known, content, inputs):
+        known = session.confirmed(known, inputs)
         return known, output_facts(spec, known, statement, unchanged=True)
     rows = con.execute(f'SELECT count(*) FROM "{stage}"').fetchone()[0]
-    version = session.new_version(spec, inputs, content_hash=content, row_count=rows)
+    version = session.new_version(spec, inputs, content_hash=content, row_count=rows, quarantined_count=quarantined)
     failpoint("warehouse.before_write")
     con.execute("BEGIN")
     try:
-        _stream(session, spec, stage, columns, version)
+        _stream(session, spec.schema, spec.name, stage, columns, version)
+        if quarantined:
+            _stream(session, spec.schema, QUARANTINE, str(kept_back), "table_name, rule, column_name, value, rejects, raw, key", version)
+        con.execute("CALL postgres_execute('warehouse', ?)", [versions.insert_statement(session.customer_id, version)])
         failpoint("warehouse.before_commit")
         con.execute("COMMIT")
     except BaseException:
@@ -89,10 +96,33 @@ def write_gold(session: Session, spec: TableSpec, expression: ir.Table) -> tuple
     return version, output_facts(spec, version, statement)
 
 
-def _stream(session: Session, spec: TableSpec, stage: str, columns: str, version: Version) -> None:
-    """COPY into a temporary table, then INSERT … SELECT and the registry row, all in the open transaction."""
-    con, arriving = session.con, f"arriving_{spec.name}"
-    target, temporary = sql.Identifier(spec.schema, spec.name), sql.Identifier(arriving)
+def _listed(spec: TableSpec) -> str:
+    return ", ".join(f'"{c.name}"' for c in spec.columns)
+
+
+def _stage(session: Session, spec: TableSpec, statement: str, stage: str, has_rejects: bool) -> str | None:
+    """The computed rows as a temporary table; rows with `_rejects` as the quarantine's rows in another one, whose name is returned."""
+    con, columns = session.con, _listed(spec)
+    if not has_rejects:
+        con.execute(f'CREATE OR REPLACE TEMP TABLE "{stage}" AS SELECT {columns} FROM ({statement})')
+        return None
+    judged, kept_back, key = f"{stage}__judged", f"{stage}__kept_back", ", ".join(f'"{name}"' for name in spec.key)
+    packed = ", ".join(f"""'{c.name}': "{c.name}\"""" for c in spec.columns)
+    con.execute(f'CREATE OR REPLACE TEMP TABLE "{judged}" AS SELECT * FROM ({statement})')
+    con.execute(f'CREATE OR REPLACE TEMP TABLE "{stage}" AS SELECT {columns} FROM "{judged}" WHERE coalesce(len({REJECTS}), 0) = 0')
+    con.execute(f"""CREATE OR REPLACE TEMP TABLE "{kept_back}" AS
+        SELECT '{spec.name}' AS table_name, r[1].rule AS rule, r[1]."column" AS column_name, r[1].value AS value, to_json(r)::VARCHAR AS rejects,
+               to_json(row)::VARCHAR AS raw, concat_ws(' ', {key}) AS key
+        FROM (SELECT {ordered_rejects()} AS r, {{{packed}}} AS row, {key}
+              FROM "{judged}" WHERE len({REJECTS}) > 0)""")
+    con.execute(f'DROP TABLE "{judged}"')
+    return kept_back
+
+
+def _stream(session: Session, schema: str, name: str, stage: str, columns: str, version: Version) -> None:
+    """COPY into a temporary table, then INSERT … SELECT, all in the open transaction."""
+    con, arriving = session.con, f"arriving_{name}"
+    target, temporary = sql.Identifier(schema, name), sql.Identifier(arriving)
     prepare = sql.SQL("CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA").format(temporary, sql.SQL(columns), target)
     names = sql.SQL("customer_id, version, " + columns)
     values = sql.SQL(", ").join([sql.Literal(session.customer_id), sql.Literal(version.version), sql.SQL(columns)])
@@ -102,7 +132,6 @@ def _stream(session: Session, spec: TableSpec, stage: str, columns: str, version
     con.execute(f'INSERT INTO warehouse.pg_temp."{arriving}" ({columns}) SELECT {columns} FROM "{stage}"')
     failpoint("warehouse.after_stream")
     con.execute("CALL postgres_execute('warehouse', ?)", [move.as_string(None)])
-    con.execute("CALL postgres_execute('warehouse', ?)", [versions.insert_statement(session.customer_id, version)])
 
 
 @fenced
@@ -119,6 +148,7 @@ def write_platinum(session: Session, spec: TableSpec, expression: ir.Table) -> t
         check = sql.SQL("SELECT count(*), coalesce(md5(string_agg(t::text, E'\\n' ORDER BY t::text COLLATE \"C\")), '') FROM {} t").format(arriving)
         rows, content = connection.execute(check).fetchone() or (0, "")
         if known and _unchanged(known, content, inputs):
+            known = session.confirmed(known, inputs)
             return known, output_facts(spec, known, statement, unchanged=True)
         version = session.new_version(spec, inputs, content_hash=content, row_count=rows)
         failpoint("platinum.before_write")
@@ -140,7 +170,7 @@ def _unchanged(known: Version, content: str, inputs: list[Version]) -> bool:
 
 
 def _same_columns(session: Session, spec: TableSpec, expression: ir.Table) -> None:
-    if differing := sorted({c.name for c in spec.columns} ^ set(expression.columns)):
+    if differing := sorted({c.name for c in spec.columns} ^ (set(expression.columns) - ({REJECTS} if spec.layer == "gold" else set()))):
         raise ContractError(f"function and contract differ in columns: {', '.join(differing)}", customer=session.customer_id, table=spec.qualified,
                             fix="declare the column, or return it")
 

@@ -21,7 +21,7 @@ from resources.postgres import WRITER
 from tests.installation import Installation, billing, inventory
 
 GOOD, BAD = "cli_good", "cli_bad"
-ISSUE_KEYS = ["period", "scope", "category", "domain", "criterion", "method", "view", "value", "value_min", "value_max", "unit", "dq_score", "coverage_pct", "version"]
+ISSUE_KEYS = ["period", "scope", "category", "domain", "criterion", "method", "view", "value", "value_min", "value_max", "unit", "dq_score", "coverage_pct", "quarantined_pct", "version"]
 
 
 def run(*words: str | Path) -> Result:
@@ -30,14 +30,14 @@ def run(*words: str | Path) -> Result:
 
 @pytest.fixture(scope="module")
 def launched(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Any]]:
-    """Two customers landed and launched by the command; the bill of one has a ChargeCategory that FOCUS does not know."""
+    """Two customers landed and launched by the command; eleven lines of one bill have a ChargeCategory that FOCUS does not know."""
     environment = dict(os.environ)
     folder = tmp_path_factory.mktemp("cli")
     landed = []
-    for name, line in ((GOOD, {}), (BAD, {"ChargeCategory": "Rental"})):
+    for name, lines in ((GOOD, [{}]), (BAD, [{"ChargeCategory": "Rental"}] * 11)):
         installation.declare(name, reporting={"months": 1})
         landed.append(run("land", name, "equipment_inventory", inventory(folder / f"{name}.csv", {"equipment_id": name}), "--period", "2024-09"))
-        landed.append(run("land", name, "cloud_billing", billing(folder / f"{name}-bill.csv", f"account-{name}", line), "--period", "2024-09"))
+        landed.append(run("land", name, "cloud_billing", billing(folder / f"{name}-bill.csv", f"account-{name}", *lines), "--period", "2024-09"))
     yield {"land": landed, "launch": run("launch", BAD, GOOD), "folder": folder}
     os.environ.clear()
     os.environ.update(environment)
@@ -62,7 +62,7 @@ def test_landing_says_what_it_took(launched) -> None:
 def test_a_launch_where_one_of_two_fails_ends_with_1_and_the_other_is_published(launched, installation: Installation) -> None:
     result = launched["launch"]
     assert result.exit_code == 1, result.output
-    assert "ERROR: cloud_usage breaks charge_category__be_in_set" in result.stdout
+    assert "ERROR: cloud_usage breaks quarantined_share" in result.stdout
     assert "1 of 2 customers succeeded" in result.stdout
     assert "Rental" not in result.output
     assert installation.kpis(BAD) == []
@@ -75,7 +75,7 @@ def test_kpis_as_json_are_objects_with_exactly_the_keys_of_the_issue(launched, i
     rows = json.loads(result.stdout)
     assert len(rows) == len(installation.kpis(GOOD)) > 0
     assert {tuple(row) for row in rows} == {tuple(ISSUE_KEYS)} == {COLUMNS}
-    types = {"value": float, "value_min": float, "value_max": float, "dq_score": float, "coverage_pct": float, "version": int}
+    types = {"value": float, "value_min": float, "value_max": float, "dq_score": float, "coverage_pct": float, "quarantined_pct": float, "version": int}
     assert all(type(row[key]) is types.get(key, str) for row in rows for key in ISSUE_KEYS)
     assert {row["period"] for row in rows} == {"2024-09-01"}
     assert json.loads(run("kpis", GOOD, "--format", "json", "--period", "2023-01").stdout) == []

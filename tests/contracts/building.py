@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from platform_assets.contracts import Contract, Rule
+from platform_assets.rules import words
 from resources.storage import TableSpec
 
 Row = dict[str, Any]
@@ -65,6 +66,7 @@ def _beyond(kwargs: dict[str, Any], kind: str) -> Any:
 
 GOOD: dict[str, Callable[[Rule, str, int], Any]] = {
     "expect_column_values_to_be_in_set": lambda rule, kind, number: typed(rule.kwargs["value_set"][number % len(rule.kwargs["value_set"])], kind),
+    "references": lambda rule, kind, number: words(rule.kwargs["table"], rule.kwargs["key"])[number],
     "expect_column_values_to_be_between": lambda rule, kind, number: _between(rule.kwargs, kind, number),
     "expect_column_values_to_match_regex": lambda rule, kind, number: matching(rule.kwargs["regex"], number),
     "expect_column_values_to_not_be_null": lambda rule, kind, number: plain_value(kind, number),
@@ -104,6 +106,7 @@ def _bad_column(value: Callable[[Rule, str], Any]) -> Callable[[list[Row], Rule,
 
 BAD: dict[str, Callable[[list[Row], Rule, dict[str, str]], list[Row]]] = {
     "expect_column_values_to_be_in_set": _bad_column(lambda rule, kind: NOT_TEXT if kind == "varchar" else typed(max(rule.kwargs["value_set"]) + 1, kind)),
+    "references": _bad_column(lambda rule, kind: NOT_TEXT),
     "expect_column_values_to_be_between": _bad_column(lambda rule, kind: _beyond(rule.kwargs, kind)),
     "expect_column_values_to_match_regex": _bad_column(lambda rule, kind: f" {NOT_TEXT} "),
     "expect_column_values_to_not_be_null": _bad_column(lambda rule, kind: None),

@@ -8,13 +8,17 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import dagster as dg
+import ibis
 import pytest
 from psycopg import sql
 
 from platform_assets import greenit
-from platform_assets.checks import ACCOUNTING, SEVERITY, checks_of
+from platform_assets.checks import ACCOUNTING, QUARANTINED_SHARE, SEVERITY, checks_of
 from platform_assets.composition import tables_of
 from platform_assets.contracts import Contract, Rule
+from platform_assets.measures import KINDS
+from platform_assets.rules import kept_back
+from resources.reasons import ROW_ORDER
 from resources.session import Session
 from resources.versions import Version
 from tests.contracts.building import TWINS, WHOLE_TABLE, as_arrow, broken_rows, clean_rows
@@ -23,6 +27,8 @@ from tests.lake import session_for
 
 CONTRACTS = {f"{made.layer}/{made.table}": made for _, made in tables_of(greenit)}
 RULES = [(table, rule) for table, made in CONTRACTS.items() for rule in made.rules]
+ROW_RULES = [(table, rule) for table, rule in RULES if rule.severity == "quarantine"]
+STORED_RULES = [(table, rule) for table, rule in RULES if rule.severity != "quarantine" and rule.engine != "strata"]  # the others: test_measures.py
 NAME = "rules_scratch"
 
 
@@ -94,11 +100,20 @@ def test_every_table_has_rules_on_its_own_columns() -> None:
 def test_a_clean_table_keeps_every_rule(session: Session, store: Store, table: str) -> None:
     made = CONTRACTS[table]
     version = store.version(made, clean_rows(made))
-    outcomes = evaluate(session, made, made.rules, version)
-    assert [rule.name for rule, outcome in zip(made.rules, outcomes, strict=True) if not outcome.passed] == []
+    rules = tuple(rule for rule in made.rules if rule.engine != "strata")
+    outcomes = evaluate(session, made, rules, version)
+    assert [rule.name for rule, outcome in zip(rules, outcomes, strict=True) if not outcome.passed] == []
 
 
-@pytest.mark.parametrize(("table", "rule"), RULES, ids=[f"{table}-{rule.name}" for table, rule in RULES])
+@pytest.mark.parametrize(("table", "rule"), ROW_RULES, ids=[f"{table}-{rule.name}" for table, rule in ROW_RULES])
+def test_a_quarantine_rule_keeps_back_exactly_the_one_bad_row_built_for_it(table: str, rule: Rule) -> None:
+    made = CONTRACTS[table]
+    rows = kept_back(ibis.memtable(as_arrow(made.spec, broken_rows(made, rule))), made).to_pyarrow().to_pylist()
+    assert [[entry["check"] for entry in row["_rejects"] or []] for row in rows] == [[], [], [rule.name]]
+    assert rows[-1]["_rejects"][0]["rule"] in ROW_ORDER
+
+
+@pytest.mark.parametrize(("table", "rule"), STORED_RULES, ids=[f"{table}-{rule.name}" for table, rule in STORED_RULES])
 def test_a_rule_fails_on_exactly_the_one_bad_row_built_for_it(session: Session, store: Store, table: str, rule: Rule) -> None:
     made = CONTRACTS[table]
     outcome = evaluate(session, made, (rule,), store.version(made, broken_rows(made, rule)))[0]
@@ -158,8 +173,10 @@ def test_error_blocks_and_warning_warns(table: str) -> None:
     made = CONTRACTS[table]
     assert SEVERITY == {"error": dg.AssetCheckSeverity.ERROR, "quarantine": dg.AssetCheckSeverity.ERROR, "warn": dg.AssetCheckSeverity.WARN}
     specs = {spec.name: spec.blocking for spec in checks_of(made).check_specs}
-    assert specs == {ACCOUNTING: True, **{rule.name: rule.severity == "error" for rule in made.rules}}
+    share = {QUARANTINED_SHARE: True} if made.spec.max_quarantined_share is not None else {}
+    assert specs == {ACCOUNTING: True, **share, **{rule.name: rule.severity == "error" for rule in made.rules if rule.severity != "quarantine"}}
 
 
-def test_both_severities_are_in_use() -> None:
-    assert {rule.severity for _, rule in RULES} <= {"error", "quarantine", "warn"}
+def test_every_severity_and_every_kind_of_ours_is_in_use() -> None:
+    assert {rule.severity for _, rule in RULES} == {"error", "quarantine", "warn"}
+    assert {rule.expectation for _, rule in RULES if rule.engine == "strata"} <= set(KINDS)

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from platform_assets.contracts import contract
+from resources.accounting import SHARE_COLUMNS
 
 PROJECT = Path(__file__).parents[2]
 DOMAIN = PROJECT / "platform_assets" / "greenit"
@@ -87,6 +88,12 @@ def table_of():
         return as_table(rows, {column.name: column.type for column in contract(DOMAIN / layer / f"{table}.odcs.yaml").columns})
 
     return build
+
+
+@pytest.fixture
+def shares_of():
+    """`shares_of((source_table, rows_in, open_rows, quarantined_pct), ...)`: what a run counts behind its figures."""
+    return lambda *shares: as_table([dict(zip(dict(SHARE_COLUMNS), share, strict=True)) for share in shares], dict(SHARE_COLUMNS))
 
 
 @pytest.fixture

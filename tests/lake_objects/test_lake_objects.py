@@ -10,7 +10,7 @@ import pytest
 from partitions.errors import IntegrityError
 from platform_assets.collection import collect_customer
 from platform_assets.contracts import contract
-from resources import objects, versions
+from resources import lake_objects, versions
 from resources.session import Session
 from resources.settings import PROJECT
 from resources.storage import TableSpec
@@ -45,7 +45,7 @@ def version(session: Session) -> Version:
     found = versions.newest(session.lock, CUSTOMER, SPEC.qualified)
     assert found is not None
     session.lock.execute("DELETE FROM platform.lake_object WHERE table_name = %s", [SPEC.qualified])
-    assert objects.record(session, SPEC, found) == 1
+    assert lake_objects.record(session, SPEC, found) == 1
     session.trusted.clear()
     return found
 
@@ -75,21 +75,21 @@ def test_the_hash_that_is_kept_is_the_files(session: Session, version: Version) 
 
 def test_a_file_is_read_once_per_session_and_recorded_once(session: Session, version: Version) -> None:
     size = file_of(session, version).stat().st_size
-    assert [objects.verify(session, SPEC, version) for _ in range(2)] == [size, 0]
-    assert objects.record(session, SPEC, version) == 0
+    assert [lake_objects.verify(session, SPEC, version) for _ in range(2)] == [size, 0]
+    assert lake_objects.record(session, SPEC, version) == 0
 
 
 def test_what_a_session_wrote_itself_is_not_read_again(session: Session, version: Version) -> None:
     session.lock.execute("DELETE FROM platform.lake_object WHERE table_name = %s", [SPEC.qualified])
-    objects.record(session, SPEC, version)
-    assert objects.verify(session, SPEC, version) == 0
+    lake_objects.record(session, SPEC, version)
+    assert lake_objects.verify(session, SPEC, version) == 0
 
 
 def test_one_flipped_bit_that_duckdb_reads_without_a_word_is_found(session: Session, version: Version, damaged: Path) -> None:
     rows = session.con.execute(f"SELECT item_type, count(*) FROM lake.{SPEC.qualified} AT (VERSION => {version.snapshot_id}) GROUP BY 1").fetchall()
     assert rows == [("maptop", 3)]
     with pytest.raises(IntegrityError, match="no longer what was written") as caught:
-        objects.verify(session, SPEC, version)
+        lake_objects.verify(session, SPEC, version)
     assert caught.value.place == {"customer": CUSTOMER, "table": SPEC.qualified, "file": f"greenit_silver/equipment/{damaged.name}"}
     assert "land the source's files once more" in caught.value.fix
 
@@ -99,10 +99,10 @@ def test_a_file_that_is_gone_is_named(session: Session, version: Version) -> Non
     aside = path.rename(path.with_suffix(".aside"))
     try:
         with pytest.raises(IntegrityError, match=f"{path.name}.* is gone"):
-            objects.verify(session, SPEC, version)
+            lake_objects.verify(session, SPEC, version)
     finally:
         aside.rename(path)
-    assert objects.verify(session, SPEC, version) == path.stat().st_size
+    assert lake_objects.verify(session, SPEC, version) == path.stat().st_size
 
 
 def test_a_file_beside_the_recorded_ones_is_refused(session: Session, version: Version) -> None:
@@ -113,8 +113,8 @@ def test_a_file_beside_the_recorded_ones_is_refused(session: Session, version: V
     head = session.con.execute("SELECT max(snapshot_id) FROM lake.snapshots()").fetchone()[0]
     try:
         with pytest.raises(IntegrityError, match="not written by Strata"):
-            objects.verify(session, SPEC, Version(**{**vars(version), "snapshot_id": head}))
-        assert objects.verify(session, SPEC, version) > 0
+            lake_objects.verify(session, SPEC, Version(**{**vars(version), "snapshot_id": head}))
+        assert lake_objects.verify(session, SPEC, version) > 0
     finally:
         session.con.execute(f"DELETE FROM lake.{SPEC.qualified}")
 
@@ -122,13 +122,13 @@ def test_a_file_beside_the_recorded_ones_is_refused(session: Session, version: V
 def test_a_version_from_before_hashes_were_kept_is_taken_once_and_held_to_it_afterwards(session: Session, version: Version) -> None:
     session.lock.execute("DELETE FROM platform.lake_object WHERE table_name = %s", [SPEC.qualified])
     path = file_of(session, version)
-    assert objects.verify(session, SPEC, version) == path.stat().st_size
+    assert lake_objects.verify(session, SPEC, version) == path.stat().st_size
     session.trusted.clear()
     whole = path.read_bytes()
     path.write_bytes(whole + b"x")
     try:
         with pytest.raises(IntegrityError):
-            objects.verify(session, SPEC, version)
+            lake_objects.verify(session, SPEC, version)
     finally:
         path.write_bytes(whole)
 
@@ -137,10 +137,10 @@ def test_another_customers_hashes_are_out_of_reach(computed: Installation, sessi
     other = session_for(computed, OTHER)
     try:
         assert other.lock.execute("SELECT count(*) FROM platform.lake_object WHERE customer_id = %s", [CUSTOMER]).fetchone() == (0,)
-        objects.forget(other, [str(file_of(session, version))])
+        lake_objects.forget(other, [str(file_of(session, version))])
     finally:
         other.close()
-    assert objects.verify(session, SPEC, version) > 0
+    assert lake_objects.verify(session, SPEC, version) > 0
 
 
 def test_garbage_collection_forgets_what_it_releases(computed: Installation, tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_garbage_collection_forgets_what_it_releases(computed: Installation, tmp
         assert computed.run(name, ["greenit/bronze/equipment_inventory", "greenit/silver/equipment"]).success
         opened = session_for(computed, name)
         found = versions.newest(opened.lock, name, SPEC.qualified)
-        objects.record(opened, SPEC, found)
+        lake_objects.record(opened, SPEC, found)
         paths.append(f"greenit_silver/equipment/{file_of(opened, found).name}")
         opened.close()
     kept = "SELECT path FROM platform.lake_object WHERE table_name = 'greenit_silver.equipment' ORDER BY recorded_at"

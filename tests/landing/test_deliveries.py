@@ -97,14 +97,20 @@ def test_without_a_sequence_a_correction_takes_the_next_one(registry, tmp_path):
     assert landed_names(registry) == [("2.csv", "2024-09", 2)]
 
 
-@pytest.mark.parametrize("owners", [("100", "200"), ("100", ""), ("100 ",), ("100", "１００"), ("*",)])
-def test_a_file_with_a_foreign_or_missing_owner_is_refused_whole(registry, tmp_path, owners):
+@pytest.mark.parametrize("owners", [("100", "200"), ("100", "", "200"), ("100 ",), ("100", "１００"), ("*",)])
+def test_a_file_with_a_foreign_owner_is_refused_whole(registry, tmp_path, owners):
     good = billing_file(tmp_path, "good.csv", "100")
     with pytest.raises(DeliveryError, match="BillingAccountId") as caught:
         land(registry, tmp_path / "landing", customer_of(), BILLING, [good, billing_file(tmp_path, "bad.csv", *owners)], "2024-09")
     assert caught.value.place["file"] == "bad.csv"
     assert caught.value.place["row"] == len(owners)
     assert (all_files(tmp_path / "landing"), registered(registry)) == ([], 0)
+
+
+def test_a_row_without_owner_is_left_to_silver(registry, tmp_path):
+    landed = land(registry, tmp_path / "landing", customer_of(), BILLING, [billing_file(tmp_path, "gap.csv", "100", "")], "2024-09")
+    assert landed.rows == 2
+    assert registry.execute("SELECT owners FROM platform.delivery").fetchall() == [(["100"],)]
 
 
 @pytest.mark.parametrize("options", [

@@ -14,6 +14,7 @@ import pytest
 from partitions.errors import AccountingError, DeliveryError
 from resources.formats import Format, formats_of
 from resources.inspection import inspect, mend
+from resources.readable import Rejects
 
 from .conftest import SHARED, source_of
 from .readers import COLUMNS, PLAIN, delivered, read, read_text
@@ -81,8 +82,8 @@ def test_a_file_that_changes_between_the_passes_is_an_accounting_error(tmp_path)
     path.write_text("id,name,note\n1,a\n")
     facts = inspect(path, PLAIN, COLUMNS)
     path.write_text("id,name,note\n1,a\n2,a\n")
-    with pytest.raises(AccountingError):
-        mend(path, PLAIN, facts, COLUMNS, tmp_path / "r", tmp_path / "x", "things.csv")
+    with (tmp_path / "r").open("wb") as out, pytest.raises(AccountingError):
+        mend(path, PLAIN, facts, COLUMNS, out, Rejects(tmp_path / "x", "things.csv", facts.sha256))
 
 
 def test_parquet_is_counted_by_its_own_metadata_and_damage_is_refused(tmp_path):
@@ -90,7 +91,7 @@ def test_parquet_is_counted_by_its_own_metadata_and_damage_is_refused(tmp_path):
     pq.write_table(pa.table({"id": [1, 2], "name": ["a", None]}), path)
     assert (inspect(path, format, COLUMNS).rows, inspect(path, format, COLUMNS).header) == (2, ("id", "name"))
     damaged = path.read_bytes()
-    assert refused(tmp_path, damaged[:-20], format).place["rule"] == "PARQUET"
+    assert refused(tmp_path, damaged[:-20], format).place["rule"] == "TRUNCATED"
     assert refused(tmp_path, "id,name\n1,a\n", format).place["rule"] == "NOT_PARQUET"
     assert refused(tmp_path, b"", format).place["rule"] == "EMPTY"
     pq.write_table(pa.table({"nothing": [1]}), path)
@@ -99,7 +100,7 @@ def test_parquet_is_counted_by_its_own_metadata_and_damage_is_refused(tmp_path):
 
 def test_a_format_with_an_unknown_setting_or_column_is_refused():
     for settings in ({"colour": "red"}, {"delimiter": "::"}, {"delimiter": "é"}, {"columns": {"a": "stranger"}}, {"required": ["stranger"]},
-                     {"columns": {"a": "id", "b": "id"}}, {"convention": {"comma": ","}}, {"quote": ","}, {"type": "xlsx"}):
+                     {"columns": {"a": "id", "b": "id"}}, {"convention": {"comma": ","}}, {"quote": ","}, {"type": "xlsx"}, {"type": "xml"}, {"type": "parquet", "containers": ["zip"]}):
         with pytest.raises(Exception, match="format f"):
             formats_of({"f": settings}, COLUMNS)
 

@@ -36,11 +36,11 @@ def tell(installation: Installation, name: str) -> dict[tuple[str, str], dict[st
 
 @pytest.fixture(scope="module")
 def story(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[tuple[str, str], dict[str, Any]]]:
-    """Good → a bill with a word that an `error` rule forbids and an inventory of two laptops, one in Atlantis → both corrected."""
+    """Good → a bill of twelve lines, eleven with a word that FOCUS does not know, and two laptops, one of them in Atlantis → both corrected."""
     folder = tmp_path_factory.mktemp("told")
     installation.declare(NAME, reporting={"months": 2})
     seen = {}
-    for step, lines, country in (("good", [{}], "FR"), ("bad", [{}, {"ChargeCategory": CANARY}], "Atlantis"), ("corrected", [{}, {"SkuId": "S2"}], "DE")):
+    for step, lines, country in (("good", [{}], "FR"), ("bad", [{}, *[{"ChargeCategory": CANARY}] * 11], "Atlantis"), ("corrected", [{}, {"SkuId": "S2"}], "DE")):
         installation.land(NAME, "equipment_inventory", [inventory(folder / f"{step}.csv", {}, {"country": country})])
         installation.land(NAME, "cloud_billing", [billing(folder / f"{step}b.csv", f"account-{NAME}", *lines)])
         installation.run(NAME)
@@ -55,24 +55,26 @@ def test_a_good_run_tells_nothing(story) -> None:
 
 def test_a_broken_rule_is_told_with_table_rule_and_what_stays(story) -> None:
     told = story["bad"]["publication_blocked", "greenit_silver.cloud_usage"]
-    assert (told["rule"], told["problem"]) == ("charge_category__be_in_set", "1 of its rules are broken; what was published before stays")
+    assert (told["rule"], told["problem"]) == ("quarantined_share", "1 of its rules are broken; what was published before stays")
     assert told["fix"] == "look at the rule's result, repair the source and land it again"
     assert told["link"].endswith("/assets/greenit/silver/cloud_usage?view=checks")
 
 
 def test_a_filled_quarantine_is_told_with_its_share(story) -> None:
     told = story["bad"]["quarantine_filled", "greenit_silver.equipment"]
-    assert told["problem"] == "1 rows (50.00%) are in quarantine"
+    assert told["problem"].startswith("1 rows (50.00%) are in quarantine")
+    assert story["bad"]["quarantine_filled", "greenit_silver.cloud_usage"]["problem"].startswith("11 rows (91.67%) are in quarantine, more than the ")
     assert told["fix"].startswith(f"`strata quarantine list {NAME}`")
 
 
 def test_a_broken_rule_is_no_failed_run_besides(story) -> None:
+    assert len(story["bad"]) == 3
     assert {kind for kind, _ in story["bad"]} == {"publication_blocked", "quarantine_filled"}
 
 
 def test_the_corrected_run_ends_the_trouble(story) -> None:
     assert {key for key, row in story["corrected"].items() if row["solved_at"] is None} == set()
-    assert len(story["corrected"]) == 2
+    assert len(story["corrected"]) == 3
 
 
 def test_telling_a_run_twice_changes_nothing(story) -> None:
@@ -83,7 +85,7 @@ def test_telling_a_run_twice_changes_nothing(story) -> None:
 def test_the_steward_got_each_once_and_no_value(story, installation: Installation) -> None:
     lines = [json.loads(line) for line in (installation.settings.home / "notices" / "dev.jsonl").read_text().splitlines()]
     mine = sorted((line["kind"], line["table"], line["seen"]) for line in lines if line["customer"] == NAME)
-    assert mine == [("publication_blocked", "greenit_silver.cloud_usage", 1), ("quarantine_filled", "greenit_silver.equipment", 1)]
+    assert mine == [("publication_blocked", "greenit_silver.cloud_usage", 1), ("quarantine_filled", "greenit_silver.cloud_usage", 1), ("quarantine_filled", "greenit_silver.equipment", 1)]
     assert CANARY not in str(lines)
     assert CANARY not in str(story)
 

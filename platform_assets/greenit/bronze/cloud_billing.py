@@ -12,5 +12,5 @@ CONVENTIONS = {name: format.convention for name, format in contract(__file__).fo
 
 @table(__file__)
 def cloud_billing(landing: ir.Table) -> ir.Table:
-    """The landing rows as they are: contract columns as text, then `_file, _row, _sha256, _format`."""
+    """The landing rows as they are: contract columns as text, then `_extra, _file, _row, _sha256, _format`."""
     return landing

@@ -5,15 +5,20 @@ What belongs here: group-bys of gold with portable operations (PostgreSQL comput
 
 import ibis.expr.types as ir
 from ibis import _
+from ibis import selectors as s
 
 from platform_assets.tables import table
 
+SOURCES = {"equipment": "equipment_inventory", "datacentre": "equipment_inventory", "cloud": "cloud_billing"}  # domain -> what is delivered for it
 CELL = ("period", "scope", "category", "domain", "criterion", "method", "view", "unit")
 
 
 @table(__file__)
-def kpi_monthly(impact: ir.Table, activity: ir.Table) -> ir.Table:
-    """One row per cell with its value, interval, impact-weighted data quality, coverage of its domain and the silver rows behind it."""
+def kpi_monthly(impact: ir.Table, activity: ir.Table, quarantined_share: ir.Table) -> ir.Table:
+    """One row per cell with its value, interval, impact-weighted data quality, coverage of its domain and the silver rows behind it.
+
+    `quarantined_pct` is of the whole source that the domain's rows come from, not of the month: the date of a bad row may be what is bad.
+    """
     cells = impact.rename(period="month_start", method="ghg_method", view="accounting_view")
     weighed = activity.select("activity_id", "lines", period="month_start")
     by_activity = cells.group_by(*CELL, "activity_id").agg(
@@ -23,9 +28,10 @@ def kpi_monthly(impact: ir.Table, activity: ir.Table) -> ir.Table:
         value=_.value.sum(), value_min=_.value_min.sum(), value_max=_.value_max.sum(),
         weight=_.weight.sum(), weighted=_.weighted.sum(), source_rows=_.lines.sum().cast("decimal(38, 0)").cast("int64"),
     )  # fmt: skip
-    covered = coverage(cells, activity)
-    return summed.left_join(covered, ["period", "domain", "criterion"]).select(
-        *CELL[:-1], "value", "value_min", "value_max", "unit", "coverage_pct", "source_rows",
+    covered = summed.left_join(coverage(cells, activity), ["period", "domain", "criterion"]).drop(s.endswith("_right"))
+    waiting = quarantined_share.select("source_table", "quarantined_pct")
+    return covered.mutate(source_table=_.domain.cases(*SOURCES.items())).left_join(waiting, "source_table").select(
+        *CELL[:-1], "value", "value_min", "value_max", "unit", "coverage_pct", "quarantined_pct", "source_rows",
         dq_score=_.weighted.cast("float64") / _.weight.cast("float64").nullif(0.0),
     )  # fmt: skip
 

@@ -76,7 +76,7 @@ def refusals(read: ir.Table) -> ir.ArrayValue:
     numbers = [(unreadable(r[name], r[f"{name}_read"]), "NUMBER_FORMAT", name, r[name]) for name in NUMBERS]
     dates = [(unreadable(r[name], r[f"{name}_read"]), "DATE_FORMAT", name, r[name]) for name in DATES]
     words = [
-        (unreadable(r[raw], r[known]), "VOCABULARY", raw, r[raw])
+        (unreadable(r[raw], r[known]), "DOMAIN", raw, r[raw])
         for raw, known in (("country", "country_code"), ("status", "status_known"), ("ownership", "ownership_known"))
     ]
     return rejects(

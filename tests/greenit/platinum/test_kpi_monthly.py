@@ -2,11 +2,16 @@
 
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import ibis
 import pytest
 
-from platform_assets.greenit.platinum.kpi_monthly import kpi_monthly
+from platform_assets.contracts import contract
+from platform_assets.greenit.platinum import kpi_monthly as kpi_monthly_module
+from platform_assets.greenit.platinum.kpi_monthly import SOURCES, kpi_monthly
+from resources.accounting import SHARE_COLUMNS
+from resources.expressions import unbound
 
 JANUARY = date(2024, 1, 1)
 USE = {
@@ -27,13 +32,14 @@ USE = {
     "dq_score": 2.0,
     "dq_weighted": Decimal(20),
 }
+SHARES = [("equipment_inventory", 200, 3, 1.5), ("cloud_billing", 0, 0, None)]
 DEVICE = {"activity_id": "a", "month_start": JANUARY, "source": "equipment", "domain": "equipment", "quantity": Decimal(3), "lines": 1}
 
 
 @pytest.fixture
-def cells(table_of, rows):
-    return lambda impacts, activities: rows(
-        kpi_monthly(table_of("gold", "impact", *impacts), table_of("gold", "activity", *activities)), "category", "criterion", "method", "view"
+def cells(table_of, rows, shares_of):
+    return lambda impacts, activities, shares=SHARES: rows(
+        kpi_monthly(table_of("gold", "impact", *impacts), table_of("gold", "activity", *activities), shares_of(*shares)), "category", "criterion", "method", "view"
     )
 
 
@@ -90,9 +96,25 @@ def test_a_month_covers_only_its_own_activity(cells):
     assert {cell["period"].month: cell["coverage_pct"] for cell in made} == {1: 100.0, 2: 75.0}
 
 
+def test_a_cell_tells_the_quarantined_share_of_what_is_delivered_for_its_domain(cells):
+    cloud = {**USE, "activity_id": "c", "source": "cloud", "domain": "cloud", "category": "3.1"}
+    hosted = {**USE, "activity_id": "d", "domain": "datacentre", "category": "3.8"}
+    activities = [DEVICE, {**DEVICE, "activity_id": "c", "source": "cloud", "domain": "cloud"}, {**DEVICE, "activity_id": "d", "domain": "datacentre"}]
+    made = cells([USE, cloud, hosted], activities)
+    assert {cell["domain"]: cell["quarantined_pct"] for cell in made} == {"equipment": 1.5, "datacentre": 1.5, "cloud": None}
+    assert {cell["quarantined_pct"] for cell in cells([USE, cloud, hosted], activities, [])} == {None}
+
+
+def test_every_domain_has_a_source():
+    rules = contract(kpi_monthly_module.__file__).rules
+    assert set(next(rule for rule in rules if rule.name == "domain__be_in_set").kwargs["value_set"]) == set(SOURCES)
+    assert set(SOURCES.values()) <= {path.name.removesuffix(".odcs.yaml") for path in Path(kpi_monthly_module.__file__).parents[1].glob("bronze/*.odcs.yaml")}
+
+
 def test_it_compiles_for_postgresql(table_of):
     sql = ibis.to_sql(
-        kpi_monthly(ibis.table(table_of("gold", "impact").schema(), "impact"), ibis.table(table_of("gold", "activity").schema(), "activity")),
+        kpi_monthly(ibis.table(table_of("gold", "impact").schema(), "impact"), ibis.table(table_of("gold", "activity").schema(), "activity"),
+                    unbound("quarantined_share", SHARE_COLUMNS)),
         dialect="postgres",
     )
     assert "DOUBLE PRECISION" in sql

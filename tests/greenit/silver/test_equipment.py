@@ -64,8 +64,8 @@ BAD = [
     ({"energy_kwh_per_year": "-1"}, "NUMBER_RANGE", "energy_kwh_per_year"), ({"unit_price": "-0.01"}, "NUMBER_RANGE", "unit_price"),
     ({"purchase_date": "2023-02-29"}, "DATE_FORMAT", "purchase_date"), ({"retired_date": "16/06/2023"}, "DATE_FORMAT", "retired_date"),
     ({"status": "Retired", "retired_date": "2023-12-31"}, "DATE_RANGE", "retired_date"),
-    ({"country": "Frankreich-Nord"}, "VOCABULARY", "country"),
-    ({"status": "sleeping"}, "VOCABULARY", "status"), ({"ownership": "stolen"}, "VOCABULARY", "ownership"),
+    ({"country": "Frankreich-Nord"}, "DOMAIN", "country"),
+    ({"status": "sleeping"}, "DOMAIN", "status"), ({"ownership": "stolen"}, "DOMAIN", "ownership"),
 ]  # fmt: skip
 
 
@@ -83,4 +83,4 @@ def test_of_a_repeated_key_every_row_is_refused(clean, inventory, rows):
 
 def test_a_reject_carries_the_raw_text(clean, inventory, rows):
     (line,) = rows(clean.equipment(inventory({"country": " Freedonia "})))
-    assert line["_rejects"] == [{"rule": "VOCABULARY", "column": "country", "value": " Freedonia "}]
+    assert [(entry["rule"], entry["column"], entry["value"]) for entry in line["_rejects"]] == [("DOMAIN", "country", " Freedonia ")]
