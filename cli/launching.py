@@ -20,6 +20,7 @@ import click
 import dagster as dg
 
 from partitions.errors import BusyError, ContractError
+from platform_assets.notices import tell_of_newest_run
 from resources.orchestrator import instance
 from resources.postgres import Postgres
 from resources.sessions import AS_OF_TAG
@@ -53,6 +54,7 @@ def launch_all(postgres: Postgres, customers: list[str], selection: str | None, 
     run = _queued if _daemon_lives(dagster_instance) else _in_process
     started = time.monotonic()
     outcomes = run(dagster_instance, launch, customers)
+    tell_of_newest_run(postgres, dagster_instance, customers)
     done = sum(outcomes.values())
     click.secho(f"{done} of {len(outcomes)} customers succeeded in {time.monotonic() - started:.1f} s", fg="green" if done == len(outcomes) else "red")
     return outcomes

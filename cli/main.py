@@ -110,11 +110,16 @@ def _reconcile(postgres: Postgres, declared: dict[str, Any]) -> Any:
 def land(customer_id: str, source: str, files: tuple[Path, ...], period: str | None, sequence: int | None) -> None:
     """Accept FILES as one delivery of a customer's SOURCE. The same files twice change nothing."""
     from platform_assets.landing import land_files
+    from platform_assets.notices import tell
+    from resources.orchestrator import instance
 
     found = customer(customer_id, settings().customers)
     postgres = _up()
-    with postgres.connect(WRITER, customer=found.id) as connection:
-        made = land_files(connection, settings().landing_root, found, source, list(files), period, sequence)
+    try:
+        with postgres.connect(WRITER, customer=found.id) as connection:
+            made = land_files(connection, settings().landing_root, found, source, list(files), period, sequence, instance(postgres))
+    finally:
+        tell(postgres, {found.id: found}, with_stale=False)
     when = f" for {made.period:%Y-%m}" if made.period else ""
     click.echo(f"{found.id} {source}{when}, sequence {made.sequence}: {made.result}; {made.rows:,} rows, {made.faulty:,} of them to quarantine")
 
@@ -136,6 +141,49 @@ def launch(customer_ids: tuple[str, ...], selection: str | None, as_of: Any, che
     _reconcile(postgres, declared)
     outcomes = launch_all(postgres, list(declared), selection, as_of.date() if as_of else None, checks_only)
     sys.exit(1 if any(not ok for ok in outcomes.values()) else 0)
+
+
+# what people are told
+
+
+def _declared(customer_ids: tuple[str, ...]) -> dict[str, Any]:
+    """The named customers, or all."""
+    folder = settings().customers
+    return {name: customer(name, folder) for name in customer_ids} or load_customers(folder)
+
+
+@strata.command()
+@click.argument("customer_ids", nargs=-1, metavar="[CUSTOMER...]")
+@click.option("--at", type=click.DateTime(["%Y-%m-%d"]), help="The day to judge; default: today, by each customer's time zone.")
+@click.option("--format", "output", type=click.Choice(["table", "json"]), default="table")
+def freshness(customer_ids: tuple[str, ...], at: Any, output: str) -> None:
+    """Which sources are stale, since when, and whose steward to call. Exit code 1 if one is stale or never came."""
+    from cli.freshness import show_freshness
+
+    sys.exit(show_freshness(_up(), _declared(customer_ids), at.date() if at else None, output == "json"))
+
+
+@strata.command()
+@click.argument("customer_ids", nargs=-1, metavar="[CUSTOMER...]")
+@click.option("--at", type=click.DateTime(["%Y-%m-%d"]), help="The day to judge freshness; default: today, by each customer's time zone.")
+def notify(customer_ids: tuple[str, ...], at: Any) -> None:
+    """Tell stewards what is stale and whatever is not sent yet, through the sink that STRATA_NOTIFY names. Exit code 1 if one did not take it."""
+    from platform_assets.notices import tell
+
+    sent = tell(_up(), _declared(customer_ids), at=at.date() if at else None)
+    for name, found in sent.items():
+        click.echo(f"{name}: {found.sent} notices sent" + (f", {found.unsent} unsent: {found.failure}" if found.unsent else ""))
+    sys.exit(any(found.unsent for found in sent.values()))
+
+
+@strata.command()
+@click.argument("customer_ids", nargs=-1, metavar="[CUSTOMER...]")
+@click.option("--out", required=True, type=click.Path(file_okay=False, path_type=Path), help="The folder that the site is written into.")
+def datadocs(customer_ids: tuple[str, ...], out: Path) -> None:
+    """Write Data Docs: pages that show every table's rules and what the newest check found. They need no network."""
+    from cli.datadocs import build_datadocs
+
+    build_datadocs(_up(), _declared(customer_ids), out)
 
 
 # figures

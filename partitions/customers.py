@@ -38,11 +38,22 @@ class Steward(_Strict):
     email: Email
 
 
+class Expected(_Strict):
+    """How often a delivery is due, and how many days after the end of its period it may still come."""
+
+    every: Literal["day", "week", "month"]
+    grace_days: int = Field(default=0, ge=0, le=366)
+
+
 class Source(_Strict):
-    """What one source of the customer delivers: a format that the bronze contract declares, and the owner ids it may hold."""
+    """What one source of the customer delivers: a format that the bronze contract declares, the owner ids it may hold, and how often it comes.
+
+    Without `expected` nothing is due, and the source is never stale.
+    """
 
     format: Identifier
     accepted_owners: list[Text] = []
+    expected: Expected | None = None
 
 
 class Reporting(_Strict):

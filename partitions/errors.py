@@ -14,11 +14,11 @@ class StrataError(Exception):
     def __init__(self, problem: str, *, fix: str = "", **place: Any) -> None:
         self.problem, self.fix = problem, fix
         self.place = {name: value for name, value in place.items() if value is not None}
-        where = ", ".join(f"{name} {_printable(value)}" for name, value in self.place.items())
+        where = ", ".join(f"{name} {printable(value)}" for name, value in self.place.items())
         super().__init__("".join([f"[{where}] " if where else "", problem, f". Fix: {fix}" if fix else ""]))
 
 
-def _printable(value: Any) -> str:
+def printable(value: Any) -> str:
     """A name as one line of visible characters, so that a hostile file name cannot forge a log line."""
     text = str(value)
     return text if text.isprintable() else ascii(text)
@@ -48,6 +48,10 @@ class AccountingError(PermanentError):
     """Rows in are not rows loaded + quarantined + declared skips."""
 
 
+class IntegrityError(PermanentError):
+    """A file of the lake that is gone, or is no longer what was written."""
+
+
 class CorrectionError(PermanentError):
     """A decision about a quarantined row that cannot be recorded: an unknown row or column, a foreign owner, a fault that nobody can wave through."""
 
@@ -58,6 +62,14 @@ class PublicationError(PermanentError):
 
 class SettingsError(PermanentError):
     """A setting of the environment that cannot work, such as a socket path over 107 bytes."""
+
+
+class NoticeError(StrataError):
+    """A notice that a sink did not take; it stays unsent and is tried again."""
+
+
+class SinkDownError(NoticeError):
+    """A sink that takes no notice at all now, whoever it is for."""
 
 
 class BusyError(StrataError):

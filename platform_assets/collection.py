@@ -17,6 +17,7 @@ from psycopg import sql
 
 from partitions.customers import load_customers
 from partitions.errors import StrataError
+from resources import lake_objects
 from resources.deliveries import INCOMING
 from resources.postgres import Postgres
 from resources.quarantine import QUARANTINE
@@ -55,8 +56,9 @@ def collect_customer(session: Session, keep: int = 0) -> Collected:
             gone = _unreachable(connection, session.customer_id, keep)
             rows = sum(_delete(connection, session.customer_id, name, version) for name, version, in_lake in gone if not in_lake)
             for name, version, _ in gone:
-                connection.execute("DELETE FROM platform.table_version WHERE customer_id = %s AND table_name = %s AND version = %s",
-                                   [session.customer_id, name, version])
+                for registry in ("table_version", "validation"):
+                    connection.execute(f"DELETE FROM platform.{registry} WHERE customer_id = %s AND table_name = %s AND version = %s",
+                                       [session.customer_id, name, version])
         files = _expire(session) + _sweep(session.settings.landing_root / session.customer_id)
         return Collected(len(gone), rows, files)
     finally:
@@ -102,6 +104,7 @@ def _expire(session: Session) -> int:
     files = con.execute("CALL ducklake_cleanup_old_files('lake', cleanup_all => true)").fetchall()
     with suppress(duckdb.Error):  # an object store that cannot be listed keeps its orphans until it can
         files += con.execute(f"CALL ducklake_delete_orphaned_files('lake', older_than => now() - INTERVAL '{ORPHAN_SECONDS} seconds')").fetchall()
+    lake_objects.forget(session, [path for (path,) in files])
     return len(files)
 
 

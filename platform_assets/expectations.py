@@ -21,6 +21,7 @@ from sqlalchemy.pool import StaticPool
 
 from platform_assets.contracts import Rule
 from platform_assets.measures import QUERY, Look, expectation_of, relation
+from platform_assets.validations import keep
 from resources.facts import without_values
 from resources.session import Session
 from resources.storage import TableSpec
@@ -61,6 +62,7 @@ def evaluate(session: Session, spec: TableSpec, rules: tuple[Rule, ...], version
     configurations = [_configuration(rule, look) for rule in rules]
     results = validator.graph_validate(configurations, runtime_configuration={"catch_exceptions": True})
     shown = {r.name for r in rules if _is_public(spec, r)}
+    keep(session, spec, version, rules, results, shown)
     found = {r.expectation_config.meta["rule"]: _outcome(r, r.expectation_config.meta["rule"] in shown) for r in results}
     return [found.get(rule.name, Outcome(False, error="Great Expectations gave no result")) for rule in rules]
 

@@ -1,17 +1,24 @@
-"""Landing a file under the contract of its bronze table."""
+"""Landing a file under the contract of its bronze table, and what Dagster's pages and the steward hear of it.
+
+What belongs here: one delivery from the files to its event. What does not: judging and registering files (resources/deliveries.py).
+"""
 from __future__ import annotations
 
 from datetime import date
 from pathlib import Path
 from typing import Any, cast
 
+import dagster as dg
 import psycopg
 
 from partitions.customers import Customer
-from partitions.errors import DeliveryError
+from partitions.errors import DeliveryError, printable
+from platform_assets import notices
 from platform_assets.contracts import Contract, contract
 from resources.deliveries import Landing, Mode, SourceContract, land
 from resources.settings import PROJECT
+
+SHOWN_COLUMNS = 50  # of a file with thousands of unexpected ones
 
 
 def source_contract(source: str, customer: str | None = None) -> SourceContract:
@@ -26,6 +33,53 @@ def source_contract(source: str, customer: str | None = None) -> SourceContract:
 
 
 def land_files(connection: psycopg.Connection[Any], root: Path, customer: Customer, source: str, files: list[Path],
-               period: str | date | None, sequence: int | None) -> Landing:
-    """Accept files as one delivery of a customer's source."""
-    return land(connection, root, customer, source_contract(source, customer.id), files, period, sequence)
+               period: str | date | None, sequence: int | None, instance: dg.DagsterInstance | None = None) -> Landing:
+    """Accept files as one delivery of a customer's source; raises DeliveryError, and then the source keeps what it had.
+
+    What the files themselves are refused for (the error names a rule) is kept in `platform.refusal` and opens a notice; a wrong call is not.
+    With an `instance` Dagster hears of both: a materialization of `landing/<source>`, or an observation that says why not.
+    """
+    declared = source_contract(source, customer.id)
+    subject = f"{source} {period:%Y-%m}" if isinstance(period, date) else f"{source} {period}"
+    subject = subject if declared.mode == "period" else source
+    try:
+        made = land(connection, root, customer, declared, files, period, sequence)
+    except DeliveryError as error:
+        if "rule" in error.place and all(Path(file).exists() for file in files):
+            notices.refused(connection, customer, source, error, subject)
+            if instance:
+                instance.report_runless_asset_event(_refusal(customer.id, source, error))
+        raise
+    if made.result == "new":
+        notices.accepted(connection, customer, source, subject)
+    if instance and made.result == "new":
+        instance.report_runless_asset_event(_acceptance(connection, customer.id, source, made))
+    return made
+
+
+def _acceptance(connection: psycopg.Connection[Any], customer: str, source: str, made: Landing) -> dg.AssetMaterialization:
+    """A delivery as an event: counts, what was repaired, and columns that the contract does not declare. No values."""
+    with connection.transaction():
+        rows = connection.execute("""SELECT unexpected, repairs FROM platform.delivery
+            WHERE customer_id = %s AND source = %s AND period IS NOT DISTINCT FROM %s AND sequence = %s""",
+                                  [customer, source, made.period, made.sequence]).fetchall()
+    unexpected, repairs = (sorted({word for row in rows for word in row[place]}) for place in (0, 1))
+    metadata: dict[str, Any] = {
+        "dagster/row_count": made.rows - made.faulty, "faulty": made.faulty, "files": len(made.files), "sequence": made.sequence,
+        "repairs": ", ".join(repairs) or "none", "drift": bool(unexpected), "unexpected_columns": _names(unexpected),
+    }
+    if made.period:
+        metadata["period"] = f"{made.period:%Y-%m}"
+    return dg.AssetMaterialization(dg.AssetKey(["landing", source]), description=f"delivery {made.sequence}", metadata=metadata, partition=customer)
+
+
+def _refusal(customer: str, source: str, error: DeliveryError) -> dg.AssetObservation:
+    """A refused delivery as an event: the rule, the place and what to do."""
+    place = {name: printable(value) for name, value in error.place.items() if name not in ("customer", "table")}
+    metadata: dict[str, Any] = {"refused": True, **place, "fix": error.fix or "-"}
+    return dg.AssetObservation(dg.AssetKey(["landing", source]), description=f"refused: {error}", metadata=metadata, partition=customer)
+
+
+def _names(columns: list[str]) -> str:
+    shown = [printable(name) for name in columns[:SHOWN_COLUMNS]]
+    return ", ".join(shown) + (f" and {len(columns) - SHOWN_COLUMNS} more" if len(columns) > SHOWN_COLUMNS else "") or "none"

@@ -46,7 +46,7 @@ class Installation:
     postgres: Postgres
     instance: dg.DagsterInstance
 
-    def declare(self, name: str, **changes: Any) -> Customer:
+    def declare(self, name: str, /, **changes: Any) -> Customer:
         """A customer's file, lake role and partition."""
         content = {
             "name": f"{name} (test)", "status": "active", "country": "FR", "currency": "EUR", "time_zone": "Europe/Paris",

@@ -32,7 +32,7 @@ from resources.settings import PROJECT, settings
 from samples.generate import generate
 
 START_SECONDS = 120
-UNDELIVERED = "hooli"  # a customer whose files never came
+UNDELIVERED, UNDELIVERED_TOO = "hooli", "vandelay"  # customers whose files never came
 READY = """{ instance { daemonHealth { daemonStatus(daemonType: "QUEUED_RUN_COORDINATOR") { healthy } } }
             workspaceOrError { ... on Workspace { locationEntries { name loadStatus locationOrLoadError { __typename } } } } }"""
 
@@ -132,10 +132,11 @@ def page(chromium: str) -> Iterator[Any]:
 
 
 def _customers(folder: Path) -> Path:
-    """The sample customers, and one more without files."""
+    """The sample customers, and two more without files."""
     shutil.copytree(PROJECT / "customers", folder)
     declared = yaml.safe_load((folder / "acme.yaml").read_text(encoding="utf-8"))
-    (folder / f"{UNDELIVERED}.yaml").write_text(yaml.safe_dump({**declared, "name": "Hooli (fictional)"}), encoding="utf-8")
+    for name in (UNDELIVERED, UNDELIVERED_TOO):
+        (folder / f"{name}.yaml").write_text(yaml.safe_dump({**declared, "name": f"{name} (fictional)"}), encoding="utf-8")
     return folder
 
 

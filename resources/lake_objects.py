@@ -1,0 +1,141 @@
+"""The lake's files by content: a sha256 of each, taken when it is written and compared when a run first reads it.
+
+What belongs here: hashing files and keeping what was found in `platform.lake_object`. What does not: writing and reading rows (lake.py) and
+the landing folder, whose files have their hash in the delivery. One flipped bit in a Parquet page loads without a word in DuckDB, polars
+and pyarrow (FINDINGS), so no reader would tell.
+"""
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+from psycopg.types.json import Jsonb
+
+from partitions.errors import IntegrityError
+from resources.session import Session
+from resources.storage import TableSpec
+from resources.versions import Version
+
+HASHERS = 2  # threads; hashing lets go of the interpreter's lock
+RESTORE = "restore the file from a backup; or land the source's files once more as a new sequence and launch, which writes the table anew"
+
+
+@dataclass(frozen=True)
+class LakeObject:
+    """One file as it lies there; `sha256` None where it is gone. `path` is relative to the customer's part of the lake."""
+
+    path: str
+    bytes: int
+    sha256: str | None
+
+
+def record(session: Session, spec: TableSpec, version: Version, table: str | None = None) -> int:
+    """Keep the hashes of the files of a version that this session has just committed; returns how many were new.
+
+    Call it after the commit and before the version is registered, so that no reader meets a version without hashes. `table`: another table
+    of the same schema that the commit wrote too, such as the layer's quarantine.
+    """
+    name = table or spec.name
+    known = set(_kept(session, f"{spec.schema}.{name}"))
+    new = [path for path in _files(session, spec.schema, name, version) if _relative(session, path) not in known]
+    return _keep(session, f"{spec.schema}.{name}", _found(session, new))
+
+
+def verify(session: Session, spec: TableSpec, version: Version, table: str | None = None) -> int:
+    """Compare the files of a version with what was kept; returns the bytes that were read. Raises IntegrityError naming the file.
+
+    A file is read once per session, and not at all if this session wrote it. A version from before hashes were kept (none of its files
+    has one) is taken as it lies there and kept from now on.
+    """
+    name = table or spec.name
+    qualified = f"{spec.schema}.{name}"
+    files = [path for path in _files(session, spec.schema, name, version) if path not in session.trusted]
+    if not files:
+        return 0
+    kept, found = _kept(session, qualified), _found(session, files)
+    if not any(one.path in kept for one in found) and all(one.sha256 for one in found):
+        _keep(session, qualified, found)
+        return sum(one.bytes for one in found)
+    for one in found:
+        problem = None
+        if one.sha256 is None:
+            problem = "this file of the lake is gone"
+        elif one.path not in kept:
+            problem = "this file of the lake was not written by Strata"
+        elif kept[one.path] != one.sha256:
+            problem = "this file of the lake is no longer what was written"
+        if problem:
+            raise IntegrityError(problem, customer=session.customer_id, table=qualified, file=one.path, fix=RESTORE)
+    session.trusted.update(files)
+    return sum(one.bytes for one in found)
+
+
+def forget(session: Session, paths: Iterable[str]) -> None:
+    """Drop the hashes of files that garbage collection has released."""
+    session.lock.execute("DELETE FROM platform.lake_object WHERE customer_id = %s AND path = ANY(%s)",
+                         [session.customer_id, [_relative(session, path) for path in paths]])
+
+
+def _files(session: Session, schema: str, table: str, version: Version) -> list[str]:
+    """The data and delete files of one snapshot of a table (3 ms)."""
+    rows = session.con.execute("SELECT data_file, delete_file FROM ducklake_list_files('lake', ?, schema => ?, snapshot_version => ?)",
+                               [table, schema, version.snapshot_id]).fetchall()
+    return sorted({path for row in rows for path in row if path})
+
+
+def _kept(session: Session, qualified: str) -> dict[str, str]:
+    """Path -> sha256 of a table's files."""
+    rows = session.lock.execute("SELECT path, sha256 FROM platform.lake_object WHERE customer_id = %s AND table_name = %s",
+                                [session.customer_id, qualified]).fetchall()
+    return dict(rows)
+
+
+def _keep(session: Session, qualified: str, found: Sequence[LakeObject]) -> int:
+    rows = [{"path": one.path, "sha256": one.sha256, "bytes": one.bytes} for one in found]
+    session.lock.execute("""INSERT INTO platform.lake_object (customer_id, table_name, path, sha256, bytes)
+        SELECT %s, %s, path, sha256, bytes FROM jsonb_to_recordset(%s) AS r(path text, sha256 text, bytes bigint) ON CONFLICT DO NOTHING""",
+                         [session.customer_id, qualified, Jsonb(rows)])
+    session.trusted.update(_absolute(session, one.path) for one in found)
+    return len(found)
+
+
+def _found(session: Session, paths: Sequence[str]) -> list[LakeObject]:
+    """Each file read through once: from disk side by side, from an object store one after the other by the session's own DuckDB."""
+    if any("://" in path for path in paths):
+        return [_remote(session, path) for path in paths]
+    with ThreadPoolExecutor(HASHERS) as pool:
+        return list(pool.map(lambda path: _local(session, path), paths))
+
+
+def _local(session: Session, path: str) -> LakeObject:
+    name = _relative(session, path)
+    try:
+        with Path(path).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            return LakeObject(name, file.tell(), digest)
+    except FileNotFoundError:
+        return LakeObject(name, 0, None)
+
+
+def _remote(session: Session, path: str) -> LakeObject:
+    name = _relative(session, path)
+    try:
+        size, digest = session.con.execute("SELECT size, sha256(content) FROM read_blob(?)", [path]).fetchone() or (0, None)
+    except (duckdb.HTTPException, duckdb.IOException) as error:
+        if "404" in str(error) or "No files found" in str(error):
+            return LakeObject(name, 0, None)
+        raise  # a store that does not answer says nothing about the file
+    return LakeObject(name, size, digest)
+
+
+def _relative(session: Session, path: str) -> str:
+    """The path below the customer's part of the lake, so that a lake that is moved keeps its hashes and an error shows no machine's folder."""
+    return path.removeprefix(session.settings.lake_path(session.customer_id))
+
+
+def _absolute(session: Session, path: str) -> str:
+    return session.settings.lake_path(session.customer_id) + path
