@@ -26,6 +26,7 @@ CHUNK_BYTES = 1 << 18
 RECORD_LIMIT_BYTES = 16 << 20
 DEPTH_LIMIT = 100
 BLANK = b" \t\r\n"
+LIST_OF_OBJECTS = re.compile(rb"[ \t\r\n]*\[[ \t\r\n]*\{")
 SPACE = re.compile(r"[ \t\r\n]*")
 FILLED = re.compile(rb"[^ \t\r\n][^\n]*")
 KEY = re.compile(rb'"(?:[^"\\\x00-\x1f]|\\.)*"')
@@ -77,7 +78,7 @@ def _has_bad_text(value: Any) -> bool:
 
 def read_lines(source: Source, shape: Shape, out: Readable) -> None:
     """JSON lines: one record per line, a broken one set apart. A list of objects instead is read as one."""
-    if not shape.is_whole and source.head.lstrip(BLANK).startswith(b"["):
+    if not shape.is_whole and LIST_OF_OBJECTS.match(source.head):
         return read_document(source, shape, out)
     scanner, counted, before = Scanner(), 0, out.rows
     for block, is_ended in _blocks(source):
