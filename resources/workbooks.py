@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -16,7 +15,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from partitions.errors import AccountingError
-from resources.containers import ENCRYPTED, EXPANSION_LIMIT, SIZE_LIMIT_BYTES
+from resources.containers import DAMAGE, ENCRYPTED, EXPANSION_LIMIT, SIZE_LIMIT_BYTES
 from resources.formats import Format
 from resources.headers import COLUMN_LIMIT, Header, parse_header
 from resources.objects import Fault, json_text, refuse_large
@@ -201,7 +200,13 @@ def _column(letters: str) -> int:
 
 
 def _unescaped(text: str) -> str:
-    return ESCAPED.sub(lambda found: chr(int(found.group(1), 16)), text) if "_x" in text else text
+    """Text with `_x000A_` as the character it stands for; NUL and halves of surrogate pairs stay as they are written."""
+    return ESCAPED.sub(_character, text) if "_x" in text else text
+
+
+def _character(found: re.Match[str]) -> str:
+    code = int(found.group(1), 16)
+    return chr(code) if code and not 0xD800 <= code <= 0xDFFF else found.group()
 
 
 class Workbook:
@@ -214,7 +219,7 @@ class Workbook:
         try:
             self.archive = zipfile.ZipFile(source.raw)
             self.members = {member.filename: member for member in self.archive.infolist()}
-        except (zipfile.BadZipFile, ValueError) as error:
+        except DAMAGE as error:
             raise source.refuse("NOT_XLSX", "the file is not an .xlsx workbook", "save it as .xlsx, without a password") from error
         if "[Content_Types].xml" not in self.members or "xl/workbook.xml" not in self.members:
             raise source.refuse("NOT_XLSX", "the archive is not a workbook", "save it as .xlsx")
@@ -231,11 +236,11 @@ class Workbook:
         """Feed one part to `part`; yields after each chunk."""
         try:
             yield from parsed(self.source, self._chunks(name, tags), part, limit)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        except KeyError as error:
+            raise self.source.refuse("XML", "a part of the workbook is not as the standard says", self.again) from error
+        except DAMAGE as error:
             rule = "CHECKSUM" if "CRC" in str(error) else "ARCHIVE"
             raise self.source.refuse(rule, "a part of the workbook is damaged", self.again) from error
-        except (ValueError, KeyError) as error:
-            raise self.source.refuse("XML", "a part of the workbook is not as the standard says", self.again) from error
 
     def _chunks(self, name: str, tags: StartTags | None) -> Iterator[bytes]:
         member, size = self.members[name], 0
@@ -280,7 +285,7 @@ class _Reading:
             raise Fault("CELL")
         value, is_strict = cell.value or "", self.format.strict_types
         if cell.kind in ("s", "str", "inlineStr", "d"):
-            text = self.book.texts[int(value)] if cell.kind == "s" else value if cell.kind == "d" else _unescaped(value)
+            text = self._shared(value) if cell.kind == "s" else value if cell.kind == "d" else _unescaped(value)
             if is_strict and declared in ("number", "integer") and text not in self.nulls and not self._is_number(text):
                 raise Fault("CELL")
             return None if text in self.nulls else text
@@ -289,6 +294,11 @@ class _Reading:
         if cell.kind == "b":
             return "true" if value == "1" else "false"
         return self._number(value, cell.style, declared)
+
+    def _shared(self, index: str) -> str:
+        if not (index.isascii() and index.isdigit() and int(index) < len(self.book.texts)):
+            raise Fault("CELL")
+        return self.book.texts[int(index)]
 
     def _is_number(self, text: str) -> bool:
         return PLAIN_NUMBER.fullmatch(text.replace(self.format.convention.decimal_mark, ".")) is not None and \
@@ -371,6 +381,7 @@ def _shown(cell: Cell, book: Book) -> str | None:
     """A cell of a broken row as the steward sees it."""
     if cell.value is None:
         return "=…" if cell.is_formula else None
-    return book.texts[int(cell.value)] if cell.kind == "s" and int(cell.value) < len(book.texts) else cell.value
+    is_shared = cell.kind == "s" and cell.value.isascii() and cell.value.isdigit() and int(cell.value) < len(book.texts)
+    return book.texts[int(cell.value)] if is_shared else cell.value
 
 

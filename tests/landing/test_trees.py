@@ -167,3 +167,11 @@ def test_a_stream_of_records_stays_within_bounded_buffers(tmp_path):
         read_text(tmp_path, path.read_bytes(), LINES)
     assert caught.value.place["rule"] == "CELL_SIZE"
     assert Source(path, None).size > 17 << 20
+
+
+def test_a_file_whose_every_row_has_the_same_fault_in_one_column_is_refused(tmp_path):
+    strict = LINES.model_copy(update={"strict_types": True})
+    line = '{"id": "1", "name": true}\n'
+    assert refusal(tmp_path, line * 10, strict, types=TYPED) == "TYPE"
+    assert len(read_text(tmp_path, line * 9, strict, types=TYPED).rejects) == 9
+    assert len(read_text(tmp_path, line * 10 + '{"id": 2, "name": 1}\n', strict, types=TYPED).rejects) == 11
