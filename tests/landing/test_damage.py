@@ -87,12 +87,13 @@ def test_a_damaged_file_is_read_or_refused_by_a_reason(tmp_path_factory, kind, c
     path = folder / "t.bin"
     path.write_bytes(_workbook({part: damaged(content, changes)}) if part else damaged(content, changes))
     source = staging.SourceContract("things", "snapshot", COLUMNS, {format.name: format}, owner_column="id")
+    refused: DeliveryError | None = None
     try:
         staged = staged_file(path, format)
         staging.examine(staged, format, source, "acme", ("1", "2"), {"customer": "acme", "table": "things"})
     except DeliveryError as error:
-        assert error.place["rule"] in REASONS
-        assert error.fix
+        refused = error
+    assert refused is None or (refused.place["rule"] in REASONS and refused.fix)
 
 
 def test_a_reason_that_is_not_in_the_list_cannot_be_given():
