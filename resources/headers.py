@@ -102,6 +102,8 @@ def _refuse_twins(names: Sequence[str], format: Format, refuse: Refusal) -> None
     empty = [name for name in names if not folded(name) and name not in format.ignore]
     if empty:
         raise refuse(rule, "a column has no name", "name every column")
+    if any("\0" in name for name in names):
+        raise refuse(rule, "a column's name holds NUL", "name every column in text")
     twins = [name for name, count in Counter(folded(name) for name in names if name not in format.ignore).items() if count > 1]
     if twins:
         raise refuse(rule, f"columns named twice: {listed(twins)}", "deliver each column once; names that differ by case or blanks only count as one")

@@ -78,6 +78,7 @@ def convert(paths: Sequence[Path], format: Format, columns: Sequence[str], reada
                 _reader(format)(source, shape, out)
                 repairs.update(dict.fromkeys(source.repairs))
         names, strangers = shape.finish(out.rows - out.faults.total(), source.refuse)
+    out.refuse_systematic()
     out.close()
     return FileFacts(source.hash.hexdigest(), source.bytes, out.rows, names, dict(out.faults), out.blank, tuple(repairs), strangers,
                      is_plain=False, notes=notes)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from math import isinf
 from typing import Any
 
@@ -85,6 +86,7 @@ class Shape:
         kinds = {name: types.get(format.column_of(name) or "", "") for name in self.header}
         self.allowed = [ALLOWED.get(kinds[name]) if format.strict_types else None for name in self.header]
         self.is_numeric = [kinds[name] in NUMERIC for name in self.header]
+        self._fast = [(name, allowed is None or str in allowed) for name, allowed in zip(self.header, self.allowed, strict=True)]
         self.is_whole = self.header == (WHOLE,)
         self.nulls = frozenset(format.null_tokens)
         self.seen: dict[str, None] = {}
@@ -102,17 +104,21 @@ class Shape:
         if self.is_whole:
             return [json_text(record), None]
         found: list[str | None] = []
-        for name, allowed, is_numeric in zip(self.header, self.allowed, self.is_numeric, strict=True):
-            value = record.get(name) if self._is_flat else _at(record, name)
-            found.append(self._cell(name, value, allowed, is_numeric))
+        append, nulls, read = found.append, self.nulls, record.get if self._is_flat else partial(_at, record)
+        for index, (name, takes_text) in enumerate(self._fast):
+            value = read(name)
+            if takes_text and type(value) is str:
+                append(None if value in nulls else value)
+            elif value is None:
+                append(None)
+            else:
+                append(self._cell(name, value, self.allowed[index], self.is_numeric[index]))
         found.append(self._extra(record))
         if is_large:
             refuse_large(found)
         return found
 
     def _cell(self, name: str, value: Any, allowed: tuple[type, ...] | None, is_numeric: bool) -> str | None:
-        if value is None:
-            return None
         if allowed is not None and type(value) not in allowed:
             raise Fault("TYPE", name)
         if is_numeric and type(value) is Number:

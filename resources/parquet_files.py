@@ -31,7 +31,7 @@ def inspect_parquet(path: Path, source: Source, format: Format, columns: Sequenc
             _refuse_size(file.metadata, source)
             header = _header(file.schema_arrow, source, format, columns, types, drift)
             rows = _rows(file, source)
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError, OverflowError) as error:
         if "CRC" in str(error):
             raise source.refuse("CHECKSUM", "a page of the Parquet file does not have its checksum", "deliver it again") from error
         raise source.refuse("PARQUET", "the Parquet file is damaged, or uses a feature that cannot be read", "deliver it again") from error

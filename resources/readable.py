@@ -15,11 +15,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from partitions.errors import DeliveryError
+from resources.headers import listed
 from resources.reasons import checked
 
 REJECTS = pa.schema([(name, pa.int64() if name == "_row" else pa.string()) for name in ("rule", "column_name", "value", "raw", "_file", "_row", "_sha256")])
 BATCH_ROWS, BATCH_CHARACTERS = 1 << 15, 1 << 24
 HOPELESS_FAULTS = 1000
+SYSTEMATIC_ROWS = 10
 Refusal = Callable[[str, str, str], DeliveryError]
 
 
@@ -80,6 +82,8 @@ class Readable:
         self.header, self.rejects, self.refuse = tuple(header), rejects, refuse
         self.rows, self.blank = 0, 0
         self.faults: Counter[str] = Counter()
+        self._first: tuple[str, str | None] | None = None
+        self._is_one_fault = True
         schema = pa.schema([*((name, pa.string()) for name in self.header), ("_extra", pa.string()), ("_row", pa.int64())])
         self._writer = pq.ParquetWriter(path, schema, compression="zstd", compression_level=1)
         self._schema, self._batch, self._numbers, self._size = schema, list[Sequence[str | None]](), list[int](), 0
@@ -97,8 +101,16 @@ class Readable:
         """Set a record apart."""
         self.rows += 1
         self.faults[rule] += 1
+        self._first = self._first or (rule, column)
+        self._is_one_fault &= self._first == (rule, column)
         refuse_hopeless(self.faults, self.rows, self.refuse)
         self.rejects.add(rule, self.rows, raw_text(raw), column)
+
+    def refuse_systematic(self) -> None:
+        """Refuse a file whose every record (10 or more) fails on one column for one reason: its export is wrong, not its rows."""
+        if self._first and self._first[1] and self._is_one_fault and self.rows == self.faults.total() >= SYSTEMATIC_ROWS:
+            rule, column = self._first
+            raise self.refuse(rule, f"every record fails on the column {listed([str(column)])}", "correct the export, or the format in the customer's file")
 
     def _flush(self) -> None:
         columns = list(zip(*self._batch, strict=True)) if self._batch else [()] * (len(self.header) + 1)

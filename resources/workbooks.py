@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import re
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from partitions.errors import AccountingError
-from resources.containers import ENCRYPTED, EXPANSION_LIMIT, SIZE_LIMIT_BYTES
+from resources.containers import DAMAGE, ENCRYPTED, EXPANSION_LIMIT, SIZE_LIMIT_BYTES
 from resources.formats import Format
 from resources.headers import COLUMN_LIMIT, Header, parse_header
 from resources.objects import Fault, json_text, refuse_large
 from resources.readable import Readable, Rejects
 from resources.records import Dialect
 from resources.source import Source
+from resources.workbook_parts import Book, Cell, Facts, Part, Sheet, Styles, Texts, unescaped
 from resources.xml_records import StartTags, parsed
 
 CHUNK_BYTES = 1 << 16
@@ -30,178 +29,7 @@ SMALL_PART_BYTES = 1 << 16
 TEXT_LIMIT = 1 << 28
 EXACT_BELOW = 10**15  # Excel keeps 15 digits
 LAST_SERIAL = 2_958_465  # 9999-12-31
-ESCAPED = re.compile("_x([0-9A-Fa-f]{4})_")
-COLUMN = re.compile("[A-Z]+")
 PLAIN_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)", re.ASCII)
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A cell as the file writes it: type, style, cached value and whether a formula made it."""
-
-    kind: str
-    style: int
-    value: str | None
-    is_formula: bool
-
-
-@dataclass
-class Book:
-    """What the small parts say. `is_date`: for each style whether its number format is one of a date."""
-
-    sheets: dict[str, str] = field(default_factory=dict)
-    is_1904: bool = False
-    targets: dict[str, str] = field(default_factory=dict)
-    is_date: list[bool] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
-
-
-class _Part:
-    """Base of what the parser calls; `depth` and `size` are for its limits."""
-
-    def __init__(self) -> None:
-        self.depth, self.size = 0, 0
-
-    def start(self, tag: str, attributes: dict[str, str]) -> None:
-        self.depth += 1
-        self.opened(tag.rpartition("}")[2], attributes)
-
-    def end(self, tag: str) -> None:
-        self.depth -= 1
-        self.closed(tag.rpartition("}")[2])
-
-    def data(self, text: str) -> None:
-        self.size += len(text)
-
-    def close(self) -> None:
-        pass
-
-    def opened(self, name: str, attributes: dict[str, str]) -> None:
-        raise NotImplementedError
-
-    def closed(self, name: str) -> None:
-        pass
-
-
-class _Facts(_Part):
-    """Sheets, date system, targets of relationships."""
-
-    def __init__(self, book: Book) -> None:
-        super().__init__()
-        self.book = book
-
-    def opened(self, name: str, attributes: dict[str, str]) -> None:
-        if name == "sheet":
-            link = next((value for key, value in attributes.items() if key.endswith("}id")), "")
-            self.book.sheets[attributes.get("name", "")] = link
-        elif name == "workbookPr":
-            self.book.is_1904 = attributes.get("date1904") in ("1", "true")
-        elif name == "Relationship" and attributes.get("TargetMode") != "External":
-            target = attributes.get("Target", "")
-            self.book.targets[attributes.get("Id", "")] = target[1:] if target.startswith("/") else f"xl/{target}"
-
-
-class _Styles(_Part):
-    def __init__(self, book: Book) -> None:
-        super().__init__()
-        from openpyxl.styles.numbers import BUILTIN_FORMATS, is_date_format
-
-        self.book, self.codes, self.is_date_format, self.is_inside = book, dict(BUILTIN_FORMATS), is_date_format, False
-
-    def opened(self, name: str, attributes: dict[str, str]) -> None:
-        if name == "numFmt":
-            self.codes[int(attributes["numFmtId"])] = attributes.get("formatCode", "")
-        elif name == "cellXfs":
-            self.is_inside = True
-        elif name == "xf" and self.is_inside:
-            number = int(attributes.get("numFmtId", 0))
-            self.book.is_date.append(14 <= number <= 22 or 45 <= number <= 47 or bool(self.is_date_format(self.codes.get(number))))
-
-    def closed(self, name: str) -> None:
-        if name == "cellXfs":
-            self.is_inside = False
-
-
-class _Texts(_Part):
-    """Shared strings, without their phonetic guides."""
-
-    def __init__(self, book: Book) -> None:
-        super().__init__()
-        self.book, self.parts, self.is_text, self.is_guide = book, list[str](), False, False
-
-    def opened(self, name: str, attributes: dict[str, str]) -> None:
-        self.is_guide |= name == "rPh"
-        self.is_text = name == "t" and not self.is_guide
-        if name == "si":
-            self.parts = []
-
-    def data(self, text: str) -> None:
-        super().data(text)
-        if self.is_text:
-            self.parts.append(text)
-
-    def closed(self, name: str) -> None:
-        if name == "rPh":
-            self.is_guide = False
-        elif name == "si":
-            self.book.texts.append(_unescaped("".join(self.parts)))
-        self.is_text = False
-
-
-class _Sheet(_Part):
-    """Rows of a sheet as they end: number and cells by column."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.done: list[tuple[int, dict[int, Cell]]] = []
-        self.number, self.count, self.column, self.taken = 0, 0, -1, ""
-        self.cells: dict[int, Cell] = {}
-        self.kind, self.style, self.is_formula, self.parts = "n", 0, False, list[str]()
-        self.is_guide = False
-
-    def opened(self, name: str, attributes: dict[str, str]) -> None:
-        if name == "c":
-            reference = COLUMN.match(attributes.get("r", ""))
-            self.column = _column(reference.group()) if reference else self.column + 1
-            self.kind, self.style = attributes.get("t", "n"), int(attributes.get("s", 0))
-            self.is_formula, self.parts = False, []
-        elif name == "row":
-            self.number = int(attributes.get("r", self.number + 1))
-            self.cells, self.column = {}, -1
-        elif name == "f":
-            self.is_formula = True
-        elif name == "rPh":
-            self.is_guide = True
-        self.taken = name
-
-    def data(self, text: str) -> None:
-        self.size += len(text)
-        if (self.taken == "v" or self.taken == "t") and not self.is_guide:
-            self.parts.append(text)
-
-    def closed(self, name: str) -> None:
-        if name == "c":
-            value = "".join(self.parts) if self.parts else None
-            if value is not None or self.is_formula:
-                self.cells[self.column] = Cell(self.kind, self.style, value, self.is_formula)
-        elif name == "row":
-            self.done.append((self.number, self.cells))
-            self.count, self.size = self.count + 1, 0
-        elif name == "rPh":
-            self.is_guide = False
-        self.taken = ""
-
-
-def _column(letters: str) -> int:
-    """A = 0, AA = 26; what has more than three letters is past every sheet."""
-    number = 0
-    for letter in letters[:4]:
-        number = number * 26 + ord(letter) - 64
-    return number - 1
-
-
-def _unescaped(text: str) -> str:
-    return ESCAPED.sub(lambda found: chr(int(found.group(1), 16)), text) if "_x" in text else text
 
 
 class Workbook:
@@ -214,28 +42,28 @@ class Workbook:
         try:
             self.archive = zipfile.ZipFile(source.raw)
             self.members = {member.filename: member for member in self.archive.infolist()}
-        except (zipfile.BadZipFile, ValueError) as error:
+        except DAMAGE as error:
             raise source.refuse("NOT_XLSX", "the file is not an .xlsx workbook", "save it as .xlsx, without a password") from error
         if "[Content_Types].xml" not in self.members or "xl/workbook.xml" not in self.members:
             raise source.refuse("NOT_XLSX", "the archive is not a workbook", "save it as .xlsx")
         if len(self.members) != len(self.archive.infolist()) or any(member.flag_bits & ENCRYPTED for member in self.members.values()):
             raise source.refuse("ARCHIVE", "a part of the workbook stands twice, or is encrypted", self.again)
         self.book = Book()
-        for name, part in (("xl/workbook.xml", _Facts(self.book)), ("xl/_rels/workbook.xml.rels", _Facts(self.book)),
-                           ("xl/styles.xml", _Styles(self.book)), ("xl/sharedStrings.xml", _Texts(self.book))):
+        for name, part in (("xl/workbook.xml", Facts(self.book)), ("xl/_rels/workbook.xml.rels", Facts(self.book)),
+                           ("xl/styles.xml", Styles(self.book)), ("xl/sharedStrings.xml", Texts(self.book))):
             if name in self.members:
                 for _ in self.parse(name, part, TEXT_LIMIT):
                     pass
 
-    def parse(self, name: str, part: _Part, limit: int = 16 << 20, tags: StartTags | None = None) -> Iterator[None]:
+    def parse(self, name: str, part: Part, limit: int = 16 << 20, tags: StartTags | None = None) -> Iterator[None]:
         """Feed one part to `part`; yields after each chunk."""
         try:
             yield from parsed(self.source, self._chunks(name, tags), part, limit)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        except KeyError as error:
+            raise self.source.refuse("XML", "a part of the workbook is not as the standard says", self.again) from error
+        except DAMAGE as error:
             rule = "CHECKSUM" if "CRC" in str(error) else "ARCHIVE"
             raise self.source.refuse(rule, "a part of the workbook is damaged", self.again) from error
-        except (ValueError, KeyError) as error:
-            raise self.source.refuse("XML", "a part of the workbook is not as the standard says", self.again) from error
 
     def _chunks(self, name: str, tags: StartTags | None) -> Iterator[bytes]:
         member, size = self.members[name], 0
@@ -257,7 +85,7 @@ class Workbook:
         name = self.book.targets.get(self.book.sheets.get(sheet, ""), "")
         if name not in self.members:
             raise self.source.refuse("SCHEMA", f"the workbook has no sheet called {sheet}", "name the sheet as the format declares it")
-        part, tags = _Sheet(), StartTags("row")
+        part, tags = Sheet(), StartTags("row")
         for _ in self.parse(name, part, tags=tags):
             yield from part.done
             part.done.clear()
@@ -280,7 +108,7 @@ class _Reading:
             raise Fault("CELL")
         value, is_strict = cell.value or "", self.format.strict_types
         if cell.kind in ("s", "str", "inlineStr", "d"):
-            text = self.book.texts[int(value)] if cell.kind == "s" else value if cell.kind == "d" else _unescaped(value)
+            text = self._shared(value) if cell.kind == "s" else value if cell.kind == "d" else unescaped(value)
             if is_strict and declared in ("number", "integer") and text not in self.nulls and not self._is_number(text):
                 raise Fault("CELL")
             return None if text in self.nulls else text
@@ -289,6 +117,11 @@ class _Reading:
         if cell.kind == "b":
             return "true" if value == "1" else "false"
         return self._number(value, cell.style, declared)
+
+    def _shared(self, index: str) -> str:
+        if not (index.isascii() and index.isdigit() and int(index) < len(self.book.texts)):
+            raise Fault("CELL")
+        return self.book.texts[int(index)]
 
     def _is_number(self, text: str) -> bool:
         return PLAIN_NUMBER.fullmatch(text.replace(self.format.convention.decimal_mark, ".")) is not None and \
@@ -371,6 +204,7 @@ def _shown(cell: Cell, book: Book) -> str | None:
     """A cell of a broken row as the steward sees it."""
     if cell.value is None:
         return "=…" if cell.is_formula else None
-    return book.texts[int(cell.value)] if cell.kind == "s" and int(cell.value) < len(book.texts) else cell.value
+    is_shared = cell.kind == "s" and cell.value.isascii() and cell.value.isdigit() and int(cell.value) < len(book.texts)
+    return book.texts[int(cell.value)] if is_shared else cell.value
 
 

@@ -20,7 +20,6 @@ from partitions.errors import DeliveryError
 from platform_assets.contracts import contract
 from resources.landing import account, counted, load
 from resources.staging import SourceContract, delivered, examine, stage
-from tests.bad_inputs.judging import judge_rows
 from tests.bad_inputs.outcomes import Outcome
 from tests.landing.readers import locked_session
 
@@ -56,6 +55,8 @@ def run(path: Path, name: str, owner: str, folder: Path) -> tuple[Outcome, int]:
     except DeliveryError as error:
         assert list((folder / "delivered").iterdir()) == [case], "a refused file writes outside its work folder"
         return Outcome(rejected=error.place["rule"]), 0
+    from tests.bad_inputs.judging import judge_rows  # ibis costs 0.3 s, and most hostile files do not come this far
+
     facts = staged.facts
     with locked_session(work) as session:
         loaded = load(session, work, [delivered(staged, "acme", name, format.name, work)], source.formats, source.columns, "landing_case")
