@@ -142,11 +142,17 @@ def _repair(con: duckdb.DuckDBPyConnection, table: str, broken: str, left: str) 
 
 
 def _laid_over(con: duckdb.DuckDBPyConnection, relation: str, table: str, found: Sequence[Correction]) -> str:
-    """SELECT of the landed rows with the given texts in place of the delivered ones, and of the repaired records."""
+    """SELECT of the landed rows with the given texts in place of the delivered ones, and of the repaired records.
+
+    Rows without a correction stream past a small hash table and those with one are read apart. One LEFT JOIN would be simpler; DuckDB, which
+    does not know how long a CSV file is, then keeps the whole file in the join's hash table. `coalesce` keeps it from turning IN into such a join.
+    """
     given = {name for c in found for name in c.values}
     columns = [name for name, *_ in con.execute(f'DESCRIBE "{relation}"').fetchall()]
-    shown = [f"""CASE WHEN map_contains(fixed.given, '{name}') THEN fixed.given['{name}'] ELSE raw."{name}" END AS "{name}\"""" if name in given
+    shown = [f"""CASE WHEN map_contains(given, '{name}') THEN given['{name}'] ELSE raw."{name}" END AS "{name}\"""" if name in given
              else f'raw."{name}"' for name in columns]
-    whole = ", ".join(f"""given['{name}'] AS "{name}\"""" for name in sorted(given & set(columns)))
-    rows = f"""SELECT {', '.join(shown)}, fixed._correction FROM "{relation}" raw LEFT JOIN "{table}" fixed USING (_sha256, _row)"""
-    return f"""{rows} UNION ALL BY NAME SELECT {whole}{', ' if whole else ''}_file, _row, _sha256, _format, _correction FROM "{table}" WHERE repairs"""
+    whole = [f"""given['{name}'] AS "{name}\"""" for name in sorted(given & set(columns))]
+    is_corrected = f'coalesce((_sha256, _row) IN (SELECT (_sha256, _row) FROM "{table}"), false)'
+    return f"""SELECT *, NULL::BIGINT AS _correction FROM "{relation}" WHERE NOT {is_corrected} UNION ALL BY NAME
+        SELECT {', '.join(shown)}, _correction FROM (FROM "{relation}" WHERE {is_corrected}) raw JOIN "{table}" USING (_sha256, _row) UNION ALL BY NAME
+        SELECT {', '.join([*whole, '_file', '_row', '_sha256', '_format', '_correction'])} FROM "{table}" WHERE repairs"""
