@@ -13,14 +13,13 @@ from partitions.customers import CUSTOMERS
 from platform_assets.contracts import Contract, Rule
 from platform_assets.tables import TRANSIENT, asset_key
 from resources import versions
-from resources.accounting import open_rows, quarantined_share
+from resources.accounting import FEW_ROWS, is_overfull, open_rows, quarantined_share
 from resources.session import Session
 from resources.sessions import permanent, session_of_step
 from resources.storage import TableSpec
 from resources.versions import Version
 
-ACCOUNTING, QUARANTINED_SHARE = "row_accounting", "quarantined_share"
-FEW_ROWS = 10  # as many open rows block nobody, whatever their share: one typo in a list of five is no reason to hold back its figures
+ACCOUNTING, QUARANTINED_SHARE, FRESHNESS = "row_accounting", "quarantined_share", "freshness"
 SEVERITY = {"error": dg.AssetCheckSeverity.ERROR, "quarantine": dg.AssetCheckSeverity.ERROR, "warn": dg.AssetCheckSeverity.WARN}
 
 
@@ -37,6 +36,8 @@ def checks_of(made: Contract) -> dg.AssetChecksDefinition:
         if spec.max_quarantined_share is not None:
             allowed = f"At most {spec.max_quarantined_share:.0%} of the rows (or {FEW_ROWS} rows) wait in quarantine for a steward."
             specs += [_spec(key, QUARANTINED_SHARE, allowed, True)]
+        if made.layer == "bronze":
+            specs += [_spec(key, FRESHNESS, "The newest delivery is as recent as the customer's file expects.", False)]
         specs += [_spec(key, r.name, r.description or in_words(r), r.severity == "error") for r in made.checked_rules]
 
         @dg.multi_asset_check(name="_".join([*key.path, "rules"]), specs=specs, retry_policy=TRANSIENT, required_resource_keys={"sessions"})
@@ -45,7 +46,8 @@ def checks_of(made: Contract) -> dg.AssetChecksDefinition:
             version = session.written.get(spec.qualified) or versions.newest(session.lock, session.customer_id, spec.qualified)
             if version is None:
                 raise dg.Failure(f"{spec.qualified} has no version to check for customer {session.customer_id}", allow_retries=False)
-            results = [_accounting(key, version), *_share(key, spec, version), *permanent(_evaluate)(session, spec, made.checked_rules, version, key)]
+            results = [_accounting(key, version), *_share(key, spec, version), *_freshness(key, spec, session),
+                       *permanent(_evaluate)(session, spec, made.checked_rules, version, key)]
             failed = [r for r in results if not r.passed and r.severity == dg.AssetCheckSeverity.ERROR]
             versions.set_verdict(session.lock, session.customer_id, version, "failed" if failed else "passed")
             yield from results
@@ -77,12 +79,21 @@ def _accounting(key: dg.AssetKey, version: Version) -> dg.AssetCheckResult:
 
 
 def _share(key: dg.AssetKey, spec: TableSpec, version: Version) -> Iterator[dg.AssetCheckResult]:
-    """More open rows in quarantine than the contract allows: the figures would say too little, so they wait."""
+    """Whether so much of a table waits in quarantine that its figures have to wait too."""
     if spec.max_quarantined_share is not None:
-        share = quarantined_share(version)
-        is_low = share <= spec.max_quarantined_share or open_rows(version) <= FEW_ROWS
-        yield dg.AssetCheckResult(asset_key=key, check_name=QUARANTINED_SHARE, passed=is_low, severity=dg.AssetCheckSeverity.ERROR,
-                                  metadata={"share": share, "allowed": spec.max_quarantined_share, "open": open_rows(version)})
+        yield dg.AssetCheckResult(asset_key=key, check_name=QUARANTINED_SHARE, passed=not is_overfull(spec, version), severity=dg.AssetCheckSeverity.ERROR,
+                                  metadata={"share": quarantined_share(version), "allowed": spec.max_quarantined_share, "open": open_rows(version)})
+
+
+def _freshness(key: dg.AssetKey, spec: TableSpec, session: Session) -> Iterator[dg.AssetCheckResult]:
+    """Whether this customer's source is late today; a source for which nothing is expected is not."""
+    if spec.layer == "bronze":
+        from platform_assets.freshness import freshness
+
+        found = next((one for one in freshness(session.lock, session.customer) if one.source == spec.name), None)
+        facts = {name: value for name, value in found.facts.items() if value} if found else {"state": "not delivered by this customer"}
+        yield dg.AssetCheckResult(asset_key=key, check_name=FRESHNESS, passed=found is None or not found.is_late, severity=dg.AssetCheckSeverity.WARN,
+                                  metadata=facts)
 
 
 def _evaluate(session: Session, spec: TableSpec, rules: tuple[Rule, ...], version: Version, key: dg.AssetKey) -> list[dg.AssetCheckResult]:

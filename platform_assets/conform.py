@@ -228,7 +228,7 @@ def _faults(rows: ir.Table, column: Column, origin: str, exact: bool, is_key: bo
         yield bad, "DOMAIN", origin, raw
 
 
-TYPED_FEW = 10  # from so many values on, a column in which none can be read is another column than the one declared
+TYPED = ("number", "integer", "date", "timestamp")  # logicalTypes whose text can be unreadable
 
 
 def retyped(raw: ir.Table, types: Mapping[str, str], conventions: Conventions) -> ir.Table:

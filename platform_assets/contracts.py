@@ -25,7 +25,9 @@ from resources.storage import Column, TableSpec
 SEVERITIES = {"error", "quarantine", "warn"}
 ENGINES = {"greatExpectations", "strata"}
 DRIFT_POLICIES = ("evolve", "freeze", "quarantine")
-READERS = ("landing.py", "inspection.py", "records.py", "headers.py")  # of resources/: what a bronze table's rows are read by
+READERS = tuple(f"{name}.py" for name in (  # of resources/: what a bronze table's rows are read by
+    "landing", "staging", "source", "containers", "inspection", "records", "headers", "formats", "readable", "objects", "json_records", "xml_records",
+    "workbooks", "workbook_parts", "parquet_files", "corrections", "quarantine"))
 DOMAIN_HELPERS = {"conform"}
 IMPORTED = re.compile(r"^from (platform_assets(?:\.\w+)+) import", re.MULTILINE)
 

@@ -16,6 +16,7 @@ from partitions.errors import DeliveryError, printable
 from platform_assets import notices
 from platform_assets.contracts import Contract, contract
 from resources.deliveries import Landing, Mode, SourceContract, land
+from resources.expressions import unbound
 from resources.settings import PROJECT
 
 SHOWN_COLUMNS = 50  # of a file with thousands of unexpected ones
@@ -29,7 +30,20 @@ def source_contract(source: str, customer: str | None = None) -> SourceContract:
     made: Contract = contract(known[source])
     types = {str(p.name): str(p.logicalType) for p in made.properties if not str(p.name).startswith("_")}
     return SourceContract(name=source, mode=cast(Mode, made.spec.mode), columns=tuple(types), formats=made.formats, owner_column=made.spec.owner_column,
-                          types=types, drift=made.spec.drift)
+                          types=types, drift=made.spec.drift, typed_counts=typed_counts(made))
+
+
+def typed_counts(made: Contract) -> str | None:
+    """SQL that counts how many values of a bronze contract's typed columns can be read; None where it declares none."""
+    import ibis
+
+    from platform_assets.conform import TYPED, retyped
+
+    types = {str(p.name): str(p.logicalType) for p in made.properties if p.logicalType in TYPED and not str(p.name).startswith("_")}
+    if not types:
+        return None
+    candidate = unbound("candidate", [(name, "varchar") for name in (*types, "_format")])
+    return str(ibis.to_sql(retyped(candidate, types, {name: found.convention for name, found in made.formats.items()}), dialect="duckdb"))
 
 
 def land_files(connection: psycopg.Connection[Any], root: Path, customer: Customer, source: str, files: list[Path],

@@ -19,11 +19,12 @@ from partitions.errors import DeliveryError, StrataError, printable
 from platform_assets.contracts import contract
 from platform_assets.freshness import Freshness, freshness, today
 from resources import versions
-from resources.accounting import open_rows, quarantined_share
+from resources.accounting import is_overfull, open_rows, quarantined_share
 from resources.notices import Kind, Notice, Sent, report, send, settle
 from resources.postgres import WRITER, Postgres
 from resources.settings import PROJECT, settings
 from resources.sinks import Sink, UnusableSink, fold_of, sink_or_reason
+from resources.storage import TableSpec
 from resources.versions import Version
 
 PARTITION_TAG = "dagster/partition"
@@ -163,20 +164,20 @@ def _quarantines(connection: psycopg.Connection, name: str, run: dg.DagsterRun) 
     for version in wrote:
         table, count = version.table_name, open_rows(version)
         if count:
-            share, most = quarantined_share(version), _most(table)
-            over = f", more than the {most:.2%} that its contract allows" if most is not None and share > most else ""
+            share, spec = quarantined_share(version), _spec_of(table)
+            over = f", more than the {spec.max_quarantined_share:.2%} that its contract allows" if spec and is_overfull(spec, version) else ""
             filled.append(Notice(name, "quarantine_filled", table, f"{count:,} rows ({share:.2%}) are in quarantine{over}",
                                  f"`strata quarantine list {name}`, then fix, accept or reject them", run.run_id,
                                  "max_quarantined_share" if over else None, link(f"runs/{run.run_id}")))
     return filled, {version.table_name for version in wrote if not open_rows(version)}
 
 
-def _most(table: str) -> float | None:
-    """The share of rows that a table's contract lets stay in quarantine."""
+def _spec_of(table: str) -> TableSpec | None:
+    """A table as its contract declares it; None for one that is gone."""
     schema, _, name = table.partition(".")
     domain, _, layer = schema.rpartition("_")
     path = PROJECT / "platform_assets" / domain / layer / f"{name}.odcs.yaml"
-    return contract(path).spec.max_quarantined_share if path.exists() else None
+    return contract(path).spec if path.exists() else None
 
 
 def table_of(step: str) -> str:

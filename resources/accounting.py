@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from resources.storage import TableSpec
 from resources.versions import Version
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+FEW_ROWS = 10  # as many open rows block nobody, whatever their share: one typo in a list of five is no reason to hold back its figures
 SHARE_COLUMNS = [("source_table", "varchar"), ("rows_in", "bigint"), ("open_rows", "bigint"), ("quarantined_pct", "double")]
 
 
@@ -26,6 +28,12 @@ def quarantined_share(version: Version) -> float:
     """Open rows of all rows in, 0 to 1; where the rows in are not counted, of the rows loaded or kept back."""
     rows = version.rows_in if version.rows_in is not None else version.row_count + version.quarantined_count
     return open_rows(version) / rows if rows else 0.0
+
+
+def is_overfull(spec: TableSpec, version: Version) -> bool:
+    """More open rows than the table's contract allows: the figures would say too little, so they wait."""
+    most = spec.max_quarantined_share
+    return most is not None and open_rows(version) > FEW_ROWS and quarantined_share(version) > most
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import duckdb
 import ibis.expr.types as ir
 
 from partitions.errors import AccountingError, ContractError, DeliveryError
-from resources import versions
+from resources import lake_objects, versions
 from resources.corrections import content_of, decisions
 from resources.expressions import sql_of, unbound_table
 from resources.facts import bars, output_facts
@@ -66,6 +66,7 @@ def version_to_read(session: Session, spec: TableSpec) -> Version:
 
 def read(session: Session, spec: TableSpec, version: Version) -> ir.Table:
     """One version as a view named like the table, and the ibis table that stands for it."""
+    lake_objects.verify(session, spec, version)
     columns = ", ".join(f'"{c.name}"' for c in spec.columns)
     session.con.execute(f'CREATE OR REPLACE TEMP VIEW "{spec.name}" AS SELECT {columns} FROM lake.{spec.qualified} '
                         f"AT (VERSION => {version.snapshot_id})")
@@ -108,6 +109,8 @@ def write(session: Session, spec: TableSpec, expression: ir.Table) -> tuple[Vers
     snapshot = con.execute("SELECT max(snapshot_id) FROM lake.snapshots()").fetchone()[0]
     version = session.new_version(spec, inputs, content_hash=content, row_count=rows, quarantined_count=apart.quarantined,
                                   rejected_count=apart.rejected, rows_in=rows_in, snapshot_id=snapshot)
+    for table in (spec.name, QUARANTINE):
+        lake_objects.record(session, spec, version, table)
     session.lock.execute(versions.insert_statement(session.customer_id, version))
     failpoint("lake.after_register")
     return version, output_facts(spec, version, sql)

@@ -27,6 +27,7 @@ from resources.reasons import refusal
 from resources.source import FileFacts, Source
 
 OBJECT_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}\.(csv|csv\.gz|json|jsonl|parquet|xlsx|zip)", re.ASCII)
+RETYPED_FROM = 10  # values; fewer may all be wrong by chance
 SCALE = 18  # decimals that a sum keeps
 
 
@@ -35,7 +36,8 @@ class SourceContract:
     """What a bronze contract says of its source. `columns` without the origin ones; `owner_column` holds the owner id of each row.
 
     `types`: the contract's logicalType of each column (string, number, integer, date, timestamp, boolean). `drift`: what an undeclared
-    column does: `evolve` keeps it in `_extra`, `freeze` refuses the file, `quarantine` keeps each row that fills it back.
+    column does: `evolve` keeps it in `_extra`, `freeze` refuses the file, `quarantine` keeps each row that fills it back. `typed_counts`:
+    SQL over `candidate` that counts, for each typed column, `<column>__filled` and `<column>__read` values (conform.py knows how text is read).
     """
 
     name: str
@@ -45,6 +47,7 @@ class SourceContract:
     owner_column: str | None = None
     types: Mapping[str, str] = field(default_factory=dict)
     drift: str = "evolve"
+    typed_counts: str | None = None
 
 
 @dataclass(frozen=True)
@@ -192,7 +195,7 @@ def examine(file: Staged, format: Format, source: SourceContract, customer: str,
 
     A row without owner is for silver (MISSING_KEY); a row with an owner that is not one of `accepted`, byte by byte, refuses the file.
     """
-    if source.owner_column is None and not format.summed and format.type != "parquet":
+    if source.owner_column is None and not format.summed and not source.typed_counts and format.type != "parquet":
         return Examined()
     place = {**place, "file": file.name}
     config: dict[str, Any] = {"threads": 2, "memory_limit": "512MB", "autoinstall_known_extensions": False, "autoload_known_extensions": False}
@@ -209,9 +212,24 @@ def examine(file: Staged, format: Format, source: SourceContract, customer: str,
             if format.type != "parquet":
                 raise
             raise refusal("PARQUET", "the Parquet file uses a feature that DuckDB cannot read", "export it again", **place) from error
+        _refuse_retyped(session, source, place)
         sums = _sums(session, file, format, place)
         owners = _owners(session, source.owner_column, set(accepted), customer, place) if source.owner_column else ()
     return Examined(owners, sums)
+
+
+def _refuse_retyped(session: duckdb.DuckDBPyConnection, source: SourceContract, place: Mapping[str, Any]) -> None:
+    """A column of which no value can be read is another column than the one declared: the file is refused, not each of its rows."""
+    if not source.typed_counts:
+        return
+    row = session.execute(source.typed_counts).fetchone() or ()
+    counts = dict(zip((name for name, *_ in session.description or ()), row, strict=True))
+    for column, kind in source.types.items():
+        filled, read = counts.get(f"{column}__filled") or 0, counts.get(f"{column}__read") or 0
+        if filled >= RETYPED_FROM and not read:
+            rule = "DATE_FORMAT" if kind in ("date", "timestamp") else "NUMBER_FORMAT"
+            raise refusal(rule, f"none of the {filled:,} values of this column is a {kind} as the format writes it",
+                          "choose the format that fits in the customer's file, or repair the export", **place, column=column)
 
 
 def _owners(session: duckdb.DuckDBPyConnection, owner_column: str, accepted: set[str], customer: str, place: Mapping[str, Any]) -> tuple[str, ...]:
