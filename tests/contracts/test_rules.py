@@ -13,7 +13,7 @@ import pytest
 from psycopg import sql
 
 from platform_assets import greenit
-from platform_assets.checks import ACCOUNTING, QUARANTINED_SHARE, SEVERITY, checks_of
+from platform_assets.checks import ACCOUNTING, FRESHNESS, QUARANTINED_SHARE, SEVERITY, checks_of
 from platform_assets.composition import tables_of
 from platform_assets.contracts import Contract, Rule
 from platform_assets.measures import KINDS
@@ -174,7 +174,8 @@ def test_error_blocks_and_warning_warns(table: str) -> None:
     assert SEVERITY == {"error": dg.AssetCheckSeverity.ERROR, "quarantine": dg.AssetCheckSeverity.ERROR, "warn": dg.AssetCheckSeverity.WARN}
     specs = {spec.name: spec.blocking for spec in checks_of(made).check_specs}
     share = {QUARANTINED_SHARE: True} if made.spec.max_quarantined_share is not None else {}
-    assert specs == {ACCOUNTING: True, **share, **{rule.name: rule.severity == "error" for rule in made.rules if rule.severity != "quarantine"}}
+    fresh = {FRESHNESS: False} if made.layer == "bronze" else {}
+    assert specs == {ACCOUNTING: True, **share, **fresh, **{rule.name: rule.severity == "error" for rule in made.rules if rule.severity != "quarantine"}}
 
 
 def test_every_severity_and_every_kind_of_ours_is_in_use() -> None:
