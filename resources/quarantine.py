@@ -29,7 +29,7 @@ COLUMNS = {"table_name": "varchar", "rule": "varchar", "column_name": "varchar",
            "missing": "varchar", "source": "varchar", "_file": "varchar", "_row": "bigint", "_sha256": "varchar"}
 NEVER_ACCEPTED = STRUCTURE | IDENTITY | {"TENANT"}
 EXTRA = "_extra"
-DECIDED, KEPT_BACK, ADMITTED = "decided_rows", "kept_back", "admitted_rows"  # temporary tables of one write
+DECIDED, KEPT_BACK, ADMITTED, LEFT_OUT = "decided_rows", "kept_back", "admitted_rows", "left_out_rows"  # temporary tables of one write
 ID_DIGITS = 12
 PAGE = 10_000
 
@@ -59,16 +59,18 @@ def refusing(spec: TableSpec, sql: str) -> str:
     return f"SELECT *, CASE WHEN {EXTRA} IS NOT NULL THEN {reason} END AS {REJECTS} FROM ({sql})"
 
 
-def set_apart(session: Session, spec: TableSpec, sql: str, decided: Mapping[Place, Correction], source: str | None) -> SetApart:
+def set_apart(session: Session, spec: TableSpec, sql: str, decided: Mapping[Place, Correction], source: str | None, left_out: int = 0) -> SetApart:
     """Move the rows of `sql` that carry `_rejects` to quarantine, but for those that a steward accepted and the table can hold.
 
-    `source` is the bronze table that the rows came from, where it is another one: its row is the raw text.
+    `source` is the bronze table that the rows came from, where it is another one: its row is the raw text. `left_out`: how many of its rows
+    the table did not take, where that is known.
     """
     con = session.con
-    con.execute(f"""CREATE OR REPLACE TEMP TABLE {KEPT_BACK} AS SELECT * REPLACE ({ordered_rejects()} AS {REJECTS}), {_missing(spec)} AS missing
-        FROM ({sql}) WHERE len({REJECTS}) > 0""")
+    origin = source.split(".")[1] if source and source != spec.qualified else None
+    if not (origin and left_out and _from_left_out(session, spec, sql, origin, left_out)):
+        _keep_back(con, spec, sql)
     admitted = _admit(con, spec) if any(c.action == "accept" for c in decided.values()) else 0
-    raw = f"""LEFT JOIN "{source.split('.')[1]}" origin USING (_sha256, _row)""" if source and source != spec.qualified else ""
+    raw = f"""LEFT JOIN "{origin}" origin USING (_sha256, _row)""" if origin else ""
     text = "to_json(origin)" if raw else "to_json(bad)"
     reason = f"bad.{REJECTS}[1]"
     quarantined = con.execute(f"""INSERT INTO lake.{spec.schema}.{QUARANTINE} BY NAME
@@ -76,7 +78,32 @@ def set_apart(session: Session, spec: TableSpec, sql: str, decided: Mapping[Plac
                to_json(bad.{REJECTS})::VARCHAR AS rejects, {text}::VARCHAR AS raw, bad.missing, '{source or spec.qualified}' AS source,
                bad._file, bad._row, bad._sha256 FROM {KEPT_BACK} bad {raw}""").fetchone()[0]
     con.execute(f"DROP TABLE {KEPT_BACK}")
+    if origin in session.views:
+        con.execute(f'CREATE OR REPLACE TEMP VIEW "{origin}" AS {session.views[origin]}')
     return SetApart(admitted, quarantined)
+
+
+def _keep_back(con: duckdb.DuckDBPyConnection, spec: TableSpec, sql: str) -> int:
+    """The refused rows of `sql` as the temporary table KEPT_BACK; returns how many."""
+    return con.execute(f"""CREATE OR REPLACE TEMP TABLE {KEPT_BACK} AS SELECT * REPLACE ({ordered_rejects()} AS {REJECTS}), {_missing(spec)} AS missing
+        FROM ({sql}) WHERE len({REJECTS}) > 0""").fetchone()[0]
+
+
+def _from_left_out(session: Session, spec: TableSpec, sql: str, origin: str, expected: int) -> bool:
+    """Judge again only the rows of `origin` that the table did not take; False if they do not all find their reason among themselves.
+
+    A rule that looks at other rows (the twin that was loaded) can need all of them. Hashes of places keep the join small; the count is
+    compared. Where it holds, `origin` stays narrowed to those rows until the caller is done.
+    """
+    con = session.con
+    con.execute(f"""CREATE OR REPLACE TEMP TABLE {LEFT_OUT} AS SELECT * FROM "{origin}" WHERE hash(_sha256, _row) NOT IN
+        (SELECT hash(_sha256, _row) FROM lake.{spec.qualified})""")
+    found = con.execute(f"SELECT count(*) FROM {LEFT_OUT}").fetchone()[0]
+    con.execute(f'CREATE OR REPLACE TEMP VIEW "{origin}" AS FROM {LEFT_OUT}')
+    if found == expected and _keep_back(con, spec, sql) == expected:
+        return True
+    con.execute(f'CREATE OR REPLACE TEMP VIEW "{origin}" AS {session.views[origin]}')
+    return False
 
 
 def load_decisions(con: duckdb.DuckDBPyConnection, decided: Mapping[Place, Correction]) -> None:

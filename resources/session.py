@@ -84,6 +84,7 @@ class Session:
         self.written: dict[str, Version] = {}
         self.sources: dict[str, Source] = {}
         self.landed: dict[str, Loaded] = {}
+        self.views: dict[str, str] = {}  # lake table as this run reads it -> its SELECT
         self.trusted: set[str] = set()  # files of the lake that this session wrote or has verified (lake_objects.py)
         self.checker: Any = None  # GX's engine over `warehouse`, kept because a collected one closes the connection
         self._opened: list[str] = []
