@@ -58,6 +58,7 @@ def bare(name: str) -> dict[str, Any]:
     from resources.deliveries import effective, newest_period_end
     from resources.landing import load
     from resources.parameter_files import months_of
+    from resources.quarantine import only_good
     from resources.session import RESOURCES_BY_SIZE, load_extensions
     from resources.storage import landing_name, pg_type
 
@@ -91,8 +92,8 @@ def bare(name: str) -> dict[str, Any]:
             overlay(con, landed, landing_name(table), spec, files[table], ())
         if spec.in_lake:
             listed = ", ".join(f'"{c.name}"' for c in spec.columns)
-            good = "WHERE coalesce(len(_rejects), 0) = 0" if "_rejects" in sql else ""
-            con.execute(f"COPY (SELECT {listed} FROM ({sql}) {good}) TO '{out}/{table}.parquet'")
+            rows = only_good(sql) if "_rejects" in sql else f"({sql})"
+            con.execute(f"COPY (SELECT {listed} FROM {rows}) TO '{out}/{table}.parquet'")
             con.execute(f"CREATE VIEW {table} AS SELECT * FROM '{out}/{table}.parquet'")
         elif spec.layer == "gold":
             con.execute(f"CREATE TEMP TABLE {table} AS {sql}")

@@ -21,7 +21,7 @@ from resources.expressions import sql_of, unbound_table
 from resources.facts import bars, output_facts
 from resources.failpoints import failpoint
 from resources.lineage import column_lineage
-from resources.quarantine import QUARANTINE, SetApart, ensure_quarantine, load_decisions, refusing, rejected_rows, set_apart
+from resources.quarantine import QUARANTINE, SetApart, ensure_quarantine, load_decisions, only_good, refusing, rejected_rows, set_apart
 from resources.quarantine import content as quarantine_content
 from resources.session import Session, fenced
 from resources.sessions import permanent, session_of, spec_of_input, spec_of_output
@@ -147,8 +147,7 @@ def _replace(session: Session, spec: TableSpec, sql: str, has_rejects: bool, inp
     con.execute(f"DELETE FROM lake.{spec.schema}.{QUARANTINE} WHERE table_name = '{spec.name}'")
     judged = refusing(spec, sql)
     has_rejects = has_rejects or judged != sql
-    good = f"WHERE coalesce(len({REJECTS}), 0) = 0" if has_rejects else ""
-    rows = con.execute(f"INSERT INTO {target} BY NAME SELECT {columns} FROM ({judged}) {good}").fetchone()[0]
+    rows = con.execute(f"INSERT INTO {target} BY NAME SELECT {columns} FROM {only_good(judged) if has_rejects else f'({judged})'}").fetchone()[0]
     failpoint("lake.after_insert")
     decided = decisions(session.corrections, spec.qualified)
     load_decisions(con, decided)

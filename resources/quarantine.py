@@ -59,6 +59,12 @@ def refusing(spec: TableSpec, sql: str) -> str:
     return f"SELECT *, CASE WHEN {EXTRA} IS NOT NULL THEN {reason} END AS {REJECTS} FROM ({sql})"
 
 
+def only_good(sql: str) -> str:
+    """The rows of `sql` that are not refused. The window keeps DuckDB from pushing the condition into the expressions below, which it then
+    evaluates twice: 4.7 against 3.4 CPU s for 1 M billing lines."""
+    return f"(SELECT *, row_number() OVER () FROM ({sql})) WHERE coalesce(len({REJECTS}), 0) = 0"
+
+
 def set_apart(session: Session, spec: TableSpec, sql: str, decided: Mapping[Place, Correction], source: str | None, left_out: int = 0) -> SetApart:
     """Move the rows of `sql` that carry `_rejects` to quarantine, but for those that a steward accepted and the table can hold.
 
@@ -86,7 +92,7 @@ def set_apart(session: Session, spec: TableSpec, sql: str, decided: Mapping[Plac
 def _keep_back(con: duckdb.DuckDBPyConnection, spec: TableSpec, sql: str) -> int:
     """The refused rows of `sql` as the temporary table KEPT_BACK; returns how many."""
     return con.execute(f"""CREATE OR REPLACE TEMP TABLE {KEPT_BACK} AS SELECT * REPLACE ({ordered_rejects()} AS {REJECTS}), {_missing(spec)} AS missing
-        FROM ({sql}) WHERE len({REJECTS}) > 0""").fetchone()[0]
+        FROM (SELECT *, row_number() OVER () FROM ({sql})) WHERE len({REJECTS}) > 0""").fetchone()[0]
 
 
 def _from_left_out(session: Session, spec: TableSpec, sql: str, origin: str, expected: int) -> bool:
