@@ -8,10 +8,10 @@ from tests.vectors.tables import reference_table
 
 
 def pytest_collection_modifyitems(items):
-    """Without the figures nothing here can be judged; Hypothesis' laws need none of them."""
+    """Without the figures nothing here can be judged."""
     if not VECTORS.exists() or not REFERENCE.exists():
         for item in items:
-            if "vectors" in item.path.parts and "laws" not in item.path.name:
+            if "vectors" in item.path.parts:
                 item.add_marker(pytest.mark.skip(reason="no peers' figures here: set STRATA_VECTORS to their folder"))
 
 
