@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import ibis
 from ibis.expr.types import NumericValue as Number
 
+from platform_assets.greenit.gold.limits import at_least, at_most
 from platform_assets.greenit.gold.use_phase import WATTS_PER_KILOWATT, watts_at
 
 MIN_CPU_WATTS = 1.0
@@ -15,7 +16,7 @@ MIN_CPU_WATTS = 1.0
 
 def on_curve(at: Number, points: Sequence[tuple[float, Number | float]]) -> Number:
     """Straight lines between points (x, y) in order of x; outside of them the nearest end, because no processor is idler than idle."""
-    x = ibis.greatest(ibis.least(at, points[-1][0]), points[0][0])
+    x = at_least(at_most(at, points[-1][0]), points[0][0])
     lines = [
         (x <= high, at_low + (x - low) * (at_high - at_low) / (high - low)) for (low, at_low), (high, at_high) in zip(points, points[1:], strict=False)
     ]
@@ -29,7 +30,7 @@ def tdp_kwh(tdp_share: Number, tdp_watts: Number, hours: Number, vcpu: Number, h
 
 def profile_watts(load_pct: Number, a: Number, b: Number, c: Number, d: Number) -> Number:
     """W of one processor: a × ln(b × (load + c)) + d, load in % (Boavizta consumption profile), never below 1 W."""
-    return ibis.greatest(a * (b * (load_pct + c)).ln() + d, MIN_CPU_WATTS)
+    return at_least(a * (b * (load_pct + c)).ln() + d, MIN_CPU_WATTS)
 
 
 def memory_watts(gb: Number, load: Number, idle_watts_per_gb: Number, full_watts_per_gb: Number) -> Number:
@@ -39,7 +40,7 @@ def memory_watts(gb: Number, load: Number, idle_watts_per_gb: Number, full_watts
 
 def memory_above_baseline_gb(gb: Number, baseline_gb: Number) -> Number:
     """GB whose power is not yet in the processor's curve: hosts measured by SPECpower carry `baseline_gb` (Cloud Carbon Footprint)."""
-    return ibis.greatest(gb - baseline_gb, 0.0)
+    return at_least(gb - baseline_gb, 0.0)
 
 
 def processors_for(vcpu: Number, vcpu_per_processor: Number) -> Number:

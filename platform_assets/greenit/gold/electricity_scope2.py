@@ -5,6 +5,8 @@ What belongs here: location- and market-based figures of the same kWh, transmiss
 import ibis
 import ibis.expr.types as ir
 
+from platform_assets.greenit.gold.limits import at_most
+
 
 def location_based(kwh: ir.NumericValue, grid_factor: ir.NumericValue) -> ir.NumericValue:
     """All kWh at the factor of the grid they were taken from, in the factor's unit."""
@@ -18,7 +20,7 @@ def market_based(
 
     Certificates for more than was used cover what was used: the excess never makes a credit.
     """
-    covered = ibis.least(ibis.coalesce(covered_kwh, 0.0), kwh)
+    covered = at_most(ibis.coalesce(covered_kwh, 0.0), kwh)
     rest = (kwh - covered) * ibis.coalesce(residual_factor, grid_factor)
     return rest + ibis.ifelse(covered > 0, covered * contract_factor, 0.0)
 

@@ -5,8 +5,9 @@ parameters/language_model_coefficient.csv. Parameter counts are in billions; the
 """
 from collections.abc import Mapping
 
-import ibis
 import ibis.expr.types as ir
+
+from platform_assets.greenit.gold.limits import at_most
 
 SECONDS_PER_HOUR = 3600.0
 WH_PER_KWH = 1000.0
@@ -14,9 +15,9 @@ Coefficients = Mapping[str, ir.NumericValue]
 
 
 def generation_seconds(tokens: ir.NumericValue, active_parameters: ir.NumericValue, measured_seconds: ir.NumericValue, c: Coefficients) -> ir.NumericValue:
-    """Seconds that the accelerators work: linear in active parameters and batch, never more than the measured time of the request."""
+    """Seconds that the accelerators work: linear in active parameters and batch, never more than the measured time, where one is."""
     per_token = c["seconds_per_parameter"] * active_parameters + c["seconds_per_batch"] * c["batch"] + c["seconds_base"]
-    return ibis.least(tokens * per_token, measured_seconds)
+    return at_most(tokens * per_token, measured_seconds)
 
 
 def gpus_for(total_parameters: ir.NumericValue, c: Coefficients) -> ir.NumericValue:
