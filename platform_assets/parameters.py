@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from partitions.errors import ParameterError
 from platform_assets.contracts import Contract
 from platform_assets.tables import REFERENCES, reference_contracts
+from platform_assets.units import unit
 from resources.settings import PROJECT
 
 if TYPE_CHECKING:
@@ -38,8 +39,20 @@ def check_all() -> int:
             if (kind, path.stem) not in declared:
                 raise ParameterError("the file has no contract", file=path.name, fix=f"write {path.stem}.odcs.yaml beside it")
     for made in contracts:
-        read_file(made)
+        check_units(made, read_file(made))
     return len(contracts)
+
+
+def check_units(made: Contract, rows: pa.Table) -> None:
+    """Every figure's unit (and what it is `per`) is one that converts to base units. Raises ParameterError naming file and line."""
+    if made.layer != "parameters" or "unit" not in rows.column_names:
+        return
+    said = rows.column("per").to_pylist() if "per" in rows.column_names else [None] * rows.num_rows
+    for line, (name, per) in enumerate(zip(rows.column("unit").to_pylist(), said, strict=True), 2):
+        try:
+            unit(name, per=per)
+        except ParameterError as unknown:
+            raise ParameterError(unknown.problem, fix=unknown.fix, file=f"{made.table}.csv", row=line, column="unit") from None
 
 
 def read_file(made: Contract) -> pa.Table:

@@ -17,7 +17,8 @@ DATED = [path.stem for path in FILES if "valid_from" in path.read_text(encoding=
 KEYS = {
     "cloud_charge_rule": ["charge_category", "commitment_discount_status"], "cloud_instance": ["provider", "instance_type"], "cloud_meter_rule": ["usage_kind"],
     "cloud_region": ["provider", "region_id"], "device_energy": ["item_key"], "device_factor": ["item_key", "phase", "criterion"],
-    "device_lifetime": ["item_key"],
+    "device_lifetime": ["item_key"], "language_model_coefficient": ["model", "key"], "server_coefficient": ["model", "key"],
+    "server_component": ["component", "term", "criterion"], "web_coefficient": ["model", "key"], "wue": ["provider", "region_id"],
     "pue": ["provider", "region_id"], "scope_rule": ["domain", "ownership", "phase"], "status_rule": ["status"], "usage_rate": ["ownership"],
 }  # fmt: skip
 

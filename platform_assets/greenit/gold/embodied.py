@@ -7,6 +7,8 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
+from platform_assets.greenit.gold.limits import at_least, at_most
+
 DAYS_PER_YEAR = 365.25
 
 
@@ -34,11 +36,11 @@ def months_in_service(equipment: ir.Table, months: ir.Table) -> ir.Table:
 def amortised_share(days: ir.Value, age_days: ir.Value, lifetime_years: ir.Value, is_last_month: ir.BooleanValue) -> ir.Value:
     """Share (0 to 1) of the embodied impact that a month carries: straight line, nothing after the lifetime, the remainder at retirement.
 
-    Over the months of a life the shares sum to 1.
+    Over the months of a life the shares sum to 1. Of an unknown age or lifetime it is NULL.
     """
     lifetime_days = lifetime_years * DAYS_PER_YEAR
-    left_days = ibis.greatest(lifetime_days - age_days, 0.0)
-    return is_last_month.ifelse(left_days, ibis.least(days.cast("float64"), left_days)) / lifetime_days
+    left_days = at_least(lifetime_days - age_days, 0.0)
+    return is_last_month.ifelse(left_days, at_most(left_days, days.cast("float64"))) / lifetime_days
 
 
 def once(is_month: ir.BooleanValue) -> ir.Value:
@@ -49,3 +51,13 @@ def once(is_month: ir.BooleanValue) -> ir.Value:
 def embodied_impact(quantity: ir.Value, usage_rate: ir.Value, factor_per_item: ir.Value, share: ir.Value) -> ir.Value:
     """q × r × FC × share, in the factor's unit."""
     return quantity * usage_rate * factor_per_item * share
+
+
+def hourly_share(hours: ir.Value, lifetime_hours: ir.Value) -> ir.Value:
+    """Share (0 to 1) of an embodied impact that `hours` of a machine billed by the hour carry; never more than the whole."""
+    return at_most(hours / lifetime_hours, 1.0)
+
+
+def cradle_to_grave(manufacturing: ir.Value, distribution: ir.Value, use_per_year: ir.Value, lifetime_years: ir.Value, end_of_life: ir.Value) -> ir.Value:
+    """All phases of one device over its life, in their unit: how publishers state a device's total."""
+    return manufacturing + distribution + use_per_year * lifetime_years + end_of_life

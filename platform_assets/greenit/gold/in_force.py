@@ -43,3 +43,17 @@ def join_grid(rows: ir.Table, grid: ir.Table, how: str = "inner") -> ir.Table:
     asking = rows.mutate(country_asked=rows.country_code.fill_null(WORLD))
     chosen = grid_in_force(asking.select("month_start", country_code="country_asked"), grid).rename(country_asked="country_code")
     return asking.join(chosen, ["country_asked", "month_start"], how=how).drop("country_asked")
+
+
+def coefficients_of(coefficients: ir.Table, model: str, keys: tuple[str, ...], day: ir.DateValue) -> ir.Table:
+    """One row with the coefficients of one model in force on `day`: per key `<key>`, `<key>_min` and `<key>_max` (the value where no interval is published).
+
+    A key without a row is NULL, and so is what is computed with it.
+    """
+    in_force = coefficients.filter(_.model == model, _.valid_from <= day, _.valid_to.isnull() | (_.valid_to >= day))
+    wide = {}
+    for key in keys:
+        wide[key] = in_force.value.max(where=in_force.key == key)
+        wide[f"{key}_min"] = ibis.coalesce(in_force.value_min, in_force.value).max(where=in_force.key == key)
+        wide[f"{key}_max"] = ibis.coalesce(in_force.value_max, in_force.value).max(where=in_force.key == key)
+    return in_force.agg(**wide)

@@ -33,3 +33,11 @@ def instance_embodied_kgco2e_per_hour(server_kgco2e: ir.Value, vcpu: ir.Value, s
 def electricity_impact(energy_kwh: ir.Value, pue: ir.Value, grid_factor_per_kwh: ir.Value) -> ir.Value:
     """E × PUE × EF, in the grid factor's unit. PUE is 1 outside datacentres."""
     return energy_kwh * pue * grid_factor_per_kwh
+
+
+def sci_server_kgco2e(
+    vcpu: ir.Value, memory_gb: ir.Value, ssd: ir.Value, hdd: ir.Value, gpu: ir.Value
+) -> ir.Value:
+    """Embodied server by the Software Carbon Intensity model (Davy 2021): 1,000 kg, 100 per further CPU, 533/384 per GB over 16, 50 per SSD,
+    100 per HDD, 150 per accelerator; kgCO2e."""
+    return 1000.0 + 100.0 * (vcpu - 1) + 533.0 / 384.0 * (memory_gb - 16) + 50.0 * ssd + 100.0 * hdd + 150.0 * gpu

@@ -83,3 +83,7 @@ def test_over_a_life_the_shares_sum_to_one(table_of, months):
         carried = shares(table_of, window, purchase, retired, dice.choice([0.5, 2, 2.5, 3, 5, 6.6, 8]))
         assert sum(carried) == pytest.approx(1, abs=1e-12), (purchase, retired)
         assert min(carried) >= 0
+
+
+def test_without_a_purchase_date_the_share_is_unknown_and_not_zero(table_of, months):
+    assert shares(table_of, months(date(2024, 1, 1), date(2024, 3, 1)), None, None, 4) == [None, None]
