@@ -102,7 +102,7 @@ def test_every_canonical_word_has_its_rule(reference):
     assert set(reference("instance_pattern").usage_kind.execute()) == set(reference("cloud_meter_rule").usage_kind.execute())
 
 
-@pytest.mark.parametrize("name", ["country", "equipment_status", "ownership", "provider", "unit"])
+@pytest.mark.parametrize("name", ["charge_category", "charge_class", "country", "equipment_status", "ownership", "provider", "service_category", "unit"])
 def test_aliases_are_written_as_they_are_looked_up(name, reference):
     aliases = reference(name)["alias"].execute()
     assert [alias for alias in aliases if alias != alias.strip().lower()] == []
