@@ -13,14 +13,14 @@ from platform_assets.tables import table
 COLUMNS = {
     "activity_id": "string", "month_start": "date", "source": "string", "domain": "string", "item_key": "string", "site_id": "string",
     "org_unit": "string", "provider": "string", "billing_account_id": "string", "sub_account_id": "string", "region_id": "string",
-    "service_category": "string", "service_name": "string", "sku_id": "string", "instance_type": "string", "usage_kind": "string",
-    "charge_category": "string", "charge_class": "string", "commitment_discount_status": "string", "country_code": "string",
-    "ownership": "string", "status": "string", "purchase_date": "date", "quantity": "decimal(38, 18)", "quantity_unit": "string", "lines": "int64",
-    "days_in_month": "int64", "instance_hours": "float64", "energy_kwh": "float64", "energy_kwh_min": "float64", "energy_kwh_max": "float64",
-    "pue": "float64", "embodied_share": "float64", "purchase_share": "float64", "disposal_share": "float64", "lifetime_years": "float64",
-    "usage_rate": "float64", "cost": "decimal(38, 12)", "currency": "string", "item_map_id": "string", "energy_id": "string",
-    "lifetime_id": "string", "instance_id": "string", "pue_id": "string", "grid_id": "string", "dq_reliability": "int64", "dq_technology": "int64",
-    "is_covered": "boolean",
+    "service_category": "string", "service_name": "string", "sku_id": "string", "instance_type": "string", "usage_kind": "string", "meter": "string",
+    "charge_category": "string", "charge_class": "string", "commitment_discount_status": "string", "country_code": "string", "ownership": "string",
+    "status": "string", "purchase_date": "date", "quantity": "decimal(38, 18)", "quantity_unit": "string", "lines": "int64", "days_in_month": "int64",
+    "instance_hours": "float64", "meter_key": "string", "meter_amount": "float64", "copies": "float64", "energy_kwh": "float64",
+    "energy_kwh_min": "float64", "energy_kwh_max": "float64", "pue": "float64", "embodied_share": "float64", "purchase_share": "float64",
+    "disposal_share": "float64", "lifetime_years": "float64", "usage_rate": "float64", "cost": "decimal(38, 18)", "currency": "string",
+    "item_map_id": "string", "energy_id": "string", "lifetime_id": "string", "instance_id": "string", "map_id": "string", "pue_id": "string",
+    "grid_id": "string", "dq_reliability": "int64", "dq_technology": "int64", "is_covered": "boolean",
 }  # fmt: skip
 
 
@@ -28,14 +28,16 @@ COLUMNS = {
 def activity(
     equipment: ir.Table, cloud_usage: ir.Table, months: ir.Table, item_map: ir.Table, status_rule: ir.Table, device_energy: ir.Table,
     device_lifetime: ir.Table, device_factor: ir.Table, usage_rate: ir.Table, pue: ir.Table, grid_factor: ir.Table, cloud_instance: ir.Table,
-    cloud_region: ir.Table, cloud_meter_rule: ir.Table, cloud_charge_rule: ir.Table,
+    cloud_region: ir.Table, cloud_meter_rule: ir.Table, cloud_charge_rule: ir.Table, cloud_meter_map: ir.Table, cloud_meter_energy: ir.Table,
+    cloud_meter_unit: ir.Table,
 ) -> ir.Table:  # fmt: skip
     """One row per equipment line and month in service, and per month and dimensions of cloud billing; rows without an impact stay, for coverage.
 
     Billing lines are summed because hourly bills have millions; `cloud_activity_id` leads from a line to its row.
     """
     lived = with_device_figures(in_service(equipment, months, item_map, status_rule), device_energy, device_lifetime, usage_rate, pue)
-    billed = with_cloud_figures(billed_by_month(cloud_usage, months), cloud_instance, cloud_region, pue, cloud_meter_rule, cloud_charge_rule)
+    meters = (cloud_meter_map, cloud_meter_energy, cloud_meter_unit)
+    billed = with_cloud_figures(billed_by_month(cloud_usage, months), cloud_instance, cloud_region, pue, cloud_meter_rule, cloud_charge_rule, *meters)
     return shaped(equipment_drivers(lived, grid_factor, device_factor)).union(shaped(cloud_drivers(billed, grid_factor)))
 
 
