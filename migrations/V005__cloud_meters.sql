@@ -8,7 +8,8 @@ ALTER TABLE greenit_gold.activity
     ADD COLUMN meter_key text,
     ADD COLUMN meter_amount double precision,
     ADD COLUMN copies double precision,
-    ADD COLUMN map_id text;
+    ADD COLUMN map_id text,
+    ADD COLUMN usd_2022 double precision;
 
 CREATE VIEW greenit_gold.activity_live WITH (security_invoker = true) AS
     SELECT t.* FROM greenit_gold.activity t

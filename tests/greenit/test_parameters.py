@@ -17,7 +17,8 @@ DATED = [path.stem for path in FILES if "valid_from" in path.read_text(encoding=
 KEYS = {
     "cloud_charge_rule": ["charge_category", "commitment_discount_status"], "cloud_instance": ["provider", "instance_type"], "cloud_meter_rule": ["usage_kind"],
     "cloud_meter_map": ["provider", "usage_kind", "priority"], "cloud_meter_energy": ["meter_key"], "cloud_meter_embodied": ["meter_key", "criterion"],
-    "cloud_meter_unit": ["consumed_unit", "per"], "cloud_region": ["provider", "region_id"], "device_energy": ["item_key"], "device_factor": ["item_key", "phase", "criterion"],
+    "cloud_meter_unit": ["consumed_unit", "per"], "cloud_spend_factor": ["service_category", "criterion"], "exchange_rate": ["currency"], "price_index": ["unit"],
+    "cloud_region": ["provider", "region_id"], "device_energy": ["item_key"], "device_factor": ["item_key", "phase", "criterion"],
     "device_lifetime": ["item_key"],
     "pue": ["provider", "region_id"], "scope_rule": ["domain", "ownership", "phase"], "status_rule": ["status"], "usage_rate": ["ownership"],
 }  # fmt: skip

@@ -81,4 +81,6 @@ def cloud_drivers(rows: ir.Table, grid_factor: ir.Table) -> ir.Table:
         pue_id=is_outside.ifelse(ibis.null("string"), ibis.coalesce(rows.pue_id_0, rows.pue_id_1, rows.pue_id_2)),
         dq_reliability=ibis.literal(INVOICE), dq_technology=ibis.coalesce(_.dq_tech, _.meter_dq_tech, 5),
     )  # fmt: skip
-    return join_grid(drivers, grid_factor.filter(_.criterion == "GWP"), how="left").mutate(is_covered=_.energy_kwh.notnull() & _.grid_id.notnull())
+    known = join_grid(drivers, grid_factor.filter(_.criterion == "GWP"), how="left").mutate(has_energy=_.energy_kwh.notnull() & _.grid_id.notnull())
+    by_cost = known.has_energy.ifelse(ibis.null("float64"), known.usd_2022)
+    return known.mutate(usd_2022=by_cost, is_covered=known.has_energy | by_cost.notnull())

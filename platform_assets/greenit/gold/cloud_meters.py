@@ -16,7 +16,7 @@ ASKED = ("provider", "usage_kind", "consumed_unit", "meter_text", "month_start")
 
 
 def meter_amount(quantity: ir.Value, per_unit: ir.Value, hours: ir.Value, is_per_month: ir.BooleanValue) -> ir.Value:
-    """What a figure refers to (GBh, GB, vCPUh, GPUh): quantity × references in one unit, times the hours of the month where the unit lasts one."""
+    """What a figure refers to (GB-h, GB, vCPU-h, GPU-h): quantity × references in one unit, times the hours of the month where the unit lasts one."""
     return quantity * per_unit * is_per_month.ifelse(hours, 1.0)
 
 

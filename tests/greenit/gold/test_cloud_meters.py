@@ -33,7 +33,7 @@ def impacts(gold, activity_of, rows):
 
 def test_a_hundred_gigabyte_months_of_ssd_run_all_hours_of_the_month_in_two_copies(one):
     row = one()
-    # September: 100 GB × 720 h = 72,000 GBh; × 2 copies × 1.2 Wh/TBh = 172.8 Wh
+    # September: 100 GB × 720 h = 72,000 GB-h; × 2 copies × 1.2 Wh/TBh = 172.8 Wh
     assert (row["meter_key"], row["meter_amount"], row["copies"], row["energy_id"]) == ("storage_ssd", 72_000.0, 2.0, "storage-ssd-energy")
     assert row["energy_kwh"] == pytest.approx(0.1728)
     assert row["energy_kwh_min"] == row["energy_kwh_max"] == row["energy_kwh"]
@@ -49,7 +49,7 @@ def test_a_window_that_ends_within_the_month_takes_no_hour_from_a_gigabyte_month
 
 def test_storage_carries_its_drives_in_three_criteria_and_either_view(impacts):
     made = impacts()
-    # 72,000 GBh × 2 × (2.2 / 50 + 6.34 / 1,920) kg / 35,040 h
+    # 72,000 GB-h × 2 × (2.2 / 50 + 6.34 / 1,920) kg / 35,040 h
     carried = made["manufacturing", "GWP", "amortised"]
     assert float(carried["value"]) == pytest.approx(144_000 * (2.2 / 50 + 6.34 / 1920) / 35_040)
     assert float(carried["value_min"]) == pytest.approx(144_000 * (2.2 / 100 + 6.34 / 3840) / 35_040)
@@ -117,7 +117,7 @@ UNREAD = [
 
 
 def test_what_no_row_reads_has_no_amount_no_energy_and_is_not_covered(gold, activity_of, rows):
-    made = activity_of(*({**change, "sku_id": str(place)} for place, change in enumerate(UNREAD)))
+    made = activity_of(*({**change, "sku_id": str(place), "currency": "XAF"} for place, change in enumerate(UNREAD)))
     assert [(row["meter_amount"], row["energy_kwh"], row["is_covered"], row["cost"]) for row in rows(made)] == [(None, None, False, Decimal(8))] * len(UNREAD)
     assert rows(gold.impact(made)) == []
 
