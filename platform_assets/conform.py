@@ -58,8 +58,11 @@ def slug(column: ir.StringValue) -> ir.StringValue:
 def by_format(
     value: ir.StringValue, format_column: ir.StringValue, conventions: Conventions, read: Callable[[ir.StringValue, Convention], ir.Value]
 ) -> ir.Value:
-    """`read(value, convention)` of the row's own format; NULL for a format without conventions."""
-    return ibis.cases(*((format_column == name, read(value, convention)) for name, convention in sorted(conventions.items())))
+    """`read(value, convention)` of the row's own format; NULL for a format without conventions. Formats that read alike are one case."""
+    alike: dict[Convention, list[str]] = {}
+    for name, convention in sorted(conventions.items()):
+        alike.setdefault(convention, []).append(name)
+    return ibis.cases(*((format_column.isin(names), read(value, convention)) for convention, names in alike.items()))
 
 
 def decimal_text(value: ir.StringValue, format_column: ir.StringValue, conventions: Conventions) -> ir.StringValue:
@@ -119,14 +122,32 @@ def to_date(value: ir.StringValue, format_column: ir.StringValue, conventions: C
 
 
 def to_timestamp(value: ir.StringValue, format_column: ir.StringValue, conventions: Conventions) -> ir.TimestampValue:
-    """The moment (UTC, no zone) that the format's pattern gives, NULL otherwise."""
-    return by_format(trimmed(value), format_column, conventions, lambda text, c: _parsed(text, c.timestamp_pattern))
+    """The moment (UTC, no zone) that the first of the format's patterns gives that fits, NULL otherwise."""
+
+    def read(text: ir.StringValue, c: Convention) -> ir.Value:
+        found = [_parsed(text, pattern) for pattern in (c.timestamp_pattern, *c.timestamp_patterns)]
+        return found[0] if len(found) == 1 else ibis.coalesce(*found)
+
+    return by_format(trimmed(value), format_column, conventions, read)
+
+
+def is_by_day(format_column: ir.StringValue, conventions: Conventions) -> ir.BooleanValue:
+    """Whether the row's format writes days where others write moments."""
+    return format_column.isin(sorted(name for name, c in conventions.items() if c.is_by_day))
 
 
 def _parsed(text: ir.StringValue, pattern: str) -> ir.TimestampValue:
-    """strptime, with the pattern's zeros demanded: `2024-9-1` is not `%Y-%m-%d`."""
-    expected = len(pattern.replace("%Y", "yyyy"))
-    return (text.length() == expected).ifelse(_try_strptime(text, pattern), ibis.null("timestamp"))
+    """strptime, with the pattern's zeros demanded: `2024-9-1` is not `%Y-%m-%d`, but `%Y-%-m-%-d`."""
+    directives, rest = re.findall("%-?[a-zA-Z]", pattern), len(re.sub("%-?[a-zA-Z]", "", pattern))
+    shortest, longest = (rest + sum(_width(one, end) for one in directives) for end in (0, 1))
+    length = text.length()
+    fits = length == longest if shortest == longest else length.between(shortest, longest)
+    return fits.ifelse(_try_strptime(text, pattern), ibis.null("timestamp"))
+
+
+def _width(directive: str, end: int) -> int:
+    """Characters of a directive of strptime, at least (`end` 0) or at most (1)."""
+    return (1, 2)[end] if directive.startswith("%-") else {"%Y": 4, "%g": 3, "%f": 6}.get(directive, 2)
 
 
 def rejects(*entries: Entry) -> ir.ArrayValue:

@@ -152,13 +152,15 @@ def _conventions(look: Look, table: str) -> dict[str, tuple[str, str]]:
 
 
 def _amount(conventions: dict[str, tuple[str, str]], text: str, format: str) -> str:
-    """SQL of a raw amount as DECIMAL(38,12). Through DECIMAL(18,12) where it fits: that cast is forty times faster."""
+    """SQL of a raw amount as DECIMAL(38,18). Through DECIMAL(18,12) where it fits: that cast is forty times faster, and it rounds without a word,
+    so a number of more than 12 places or with an exponent does not go through it."""
     marks = set(conventions.values())
     plain = text
     if marks != {(".", "")}:
         cases = " ".join(f"WHEN '{name}' THEN {_pointed(text, *found)}" for name, found in sorted(conventions.items()))
         plain = f"CASE {format} {cases} END"
-    return f"coalesce(try_cast({plain} AS DECIMAL(18,12))::DECIMAL(38,12), try_cast({plain} AS DECIMAL(38,12)), 0)"
+    is_short = f"(length({plain}) - strpos({plain}, '.') <= 12 OR strpos({plain}, '.') = 0) AND NOT contains(lower({plain}), 'e')"
+    return f"coalesce(CASE WHEN {is_short} THEN try_cast({plain} AS DECIMAL(18,12))::DECIMAL(38,18) END, try_cast({plain} AS DECIMAL(38,18)), 0)"
 
 
 def _pointed(text: str, decimal_mark: str, group_marks: str) -> str:

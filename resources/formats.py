@@ -16,12 +16,22 @@ from partitions.errors import ContractError
 
 @dataclass(frozen=True)
 class Convention:
-    """How text is to be read: patterns are strptime's; `group_mark` lists every mark that may group digits ("" = none)."""
+    """How text is to be read: patterns are strptime's; `group_mark` lists every mark that may group digits ("" = none).
+
+    `timestamp_patterns`: further patterns that stand beside `timestamp_pattern` in one file, tried in order. A pattern's zeros are demanded
+    unless it says `%-m` or `%-d`.
+    """
 
     decimal_mark: str = "."
     group_mark: str = ""
     date_pattern: str = "%Y-%m-%d"
     timestamp_pattern: str = "%Y-%m-%dT%H:%M:%SZ"
+    timestamp_patterns: tuple[str, ...] = ()
+
+    @property
+    def is_by_day(self) -> bool:
+        """Whether a moment of this format is a day without a time."""
+        return not any("%H" in pattern or "%I" in pattern for pattern in (self.timestamp_pattern, *self.timestamp_patterns))
 
 
 class Trailer(BaseModel):
@@ -41,6 +51,7 @@ class Format(BaseModel):
     columns whose header must be there; a null in them is silver's matter; `missing_column` is the reason given when one is not.
     `aliases`: headers that differ by case, blanks and invisible characters only are taken for the declared ones, as a repair.
     `containers`: gzip or zip around a text format; the plain file is always allowed. `amounts`: columns whose exact sum is kept.
+    `constants`: what every row of a file says that has no such column (an AWS report does not name AWS): contract column -> text.
 
     CSV: `quote: ""` declares that nothing is quoted and a quote is text (inventories with inch marks); otherwise quoting is RFC 4180's
     and a quote inside an unquoted field breaks the record, or is text where `quote_mode: literal` says so. JSON: headers are dotted
@@ -68,6 +79,7 @@ class Format(BaseModel):
     final_line_end: Literal["optional", "required"] = "optional"
     null_tokens: tuple[str, ...] = ("",)
     columns: dict[str, str] = {}
+    constants: dict[str, str] = {}
     ignore: tuple[str, ...] = ()
     required: tuple[str, ...] = ()
     convention: Convention = Convention()
@@ -83,9 +95,11 @@ class Format(BaseModel):
         if not isinstance(value, Mapping):
             return value
         known = Convention.__dataclass_fields__
-        if strangers := sorted(str(name) for name in value if name not in known or not isinstance(value[name], str)):
+        more = value.get("timestamp_patterns", [])
+        wrong = {str(name) for name in value if name not in known or (name != "timestamp_patterns" and not isinstance(value[name], str))}
+        if strangers := sorted(wrong | ({"timestamp_patterns"} if not isinstance(more, list) or not all(isinstance(one, str) for one in more) else set())):
             raise ValueError(f"unknown or not text: {', '.join(strangers)}; known: {', '.join(known)}")
-        return Convention(**value)
+        return Convention(**{**value, "timestamp_patterns": tuple(more)})
 
     @field_validator("delimiter", "quote")
     @classmethod
@@ -101,6 +115,8 @@ class Format(BaseModel):
         targets = list(self.columns.values())
         if len(set(targets)) != len(targets):
             raise ValueError("two headers are mapped to one column")
+        if doubled := sorted({*self.constants} & {*targets}):
+            raise ValueError(f"mapped and constant: {', '.join(doubled)}")
         if self.trailer and self.type != "csv":
             raise ValueError("only CSV has a trailer")
         if self.containers and self.type in ("xlsx", "parquet"):
@@ -134,7 +150,7 @@ def formats_of(declared: Mapping[str, Mapping[str, Any]], columns: Iterable[str]
             found = Format(name=name, **settings)
         except (ValidationError, TypeError) as error:
             raise ContractError(f"format {name} does not validate: {_reasons(error)}", fix="correct the contract's customProperty `formats`") from error
-        strangers = sorted({*found.columns.values(), *found.required, *found.summed} - known)
+        strangers = sorted({*found.columns.values(), *found.constants, *found.required, *found.summed} - known)
         if strangers:
             raise ContractError(f"format {name} names columns that the contract does not have: {', '.join(strangers)}", fix="use the contract's column names")
         formats[name] = found

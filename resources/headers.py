@@ -56,7 +56,7 @@ def parse_header(
 
 def refuse_missing(names: Sequence[str], unexpected: Sequence[str], format: Format, refuse: Refusal) -> None:
     """Refuse a file without a required column; HEADER where a name is there but for its spelling."""
-    filled = {format.column_of(name) for name in names}
+    filled = {*format.constants, *(format.column_of(name) for name in names)}
     missing = [format.header_of(column) for column in format.required if column not in filled]
     if missing:
         nearly = {folded(name) for name in unexpected} & {folded(name) for name in missing}

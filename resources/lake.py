@@ -116,7 +116,7 @@ def write(session: Session, spec: TableSpec, expression: ir.Table) -> tuple[Vers
 
 
 def ensure_table(session: Session, spec: TableSpec, expression: ir.Table) -> None:
-    """Make the table and its layer's quarantine; add a new nullable column; any other difference is a ContractError."""
+    """Make the table and its layer's quarantine; add a new nullable column, give a decimal more places; any other difference is a ContractError."""
     con = session.con
     con.execute(f"CREATE SCHEMA IF NOT EXISTS lake.{spec.schema}")
     ensure_quarantine(con, spec.schema)
@@ -126,6 +126,9 @@ def ensure_table(session: Session, spec: TableSpec, expression: ir.Table) -> Non
     for column in spec.columns:
         if column.name not in there and not column.required:
             con.execute(f'ALTER TABLE lake.{spec.qualified} ADD COLUMN "{column.name}" {column.type}')
+        elif _has_more_places(there.get(column.name, ""), column.type):
+            con.execute(f'ALTER TABLE lake.{spec.qualified} DROP COLUMN "{column.name}"')  # every row is written anew; DuckLake retypes no decimal
+            con.execute(f'ALTER TABLE lake.{spec.qualified} ADD COLUMN "{column.name}" {column.type}')
         elif there.get(column.name) != column.type.lower().replace(", ", ","):
             raise ContractError("the lake's column is not the contract's", customer=session.customer_id, table=spec.qualified,
                                 column=column.name, fix="raise the contract's version and migrate the column")
@@ -133,6 +136,12 @@ def ensure_table(session: Session, spec: TableSpec, expression: ir.Table) -> Non
     if missing := sorted({c.name for c in spec.columns} ^ set(produced)):
         raise ContractError(f"function and contract differ in columns: {', '.join(missing)}", customer=session.customer_id, table=spec.qualified,
                             fix="declare the column, or return it")
+
+
+def _has_more_places(there: str, declared: str) -> bool:
+    """Whether both are decimals of 38 digits and the declared one keeps more of them after the point."""
+    places = [int(kind.lower().removeprefix("decimal(38,").removesuffix(")")) for kind in (there, declared) if kind.lower().startswith("decimal(38,")]
+    return len(places) == 2 and places[0] < places[1]
 
 
 def _replace(session: Session, spec: TableSpec, sql: str, has_rejects: bool, inputs: list[Version]) -> tuple[int, SetApart]:

@@ -166,18 +166,23 @@ def _parquet_sql(connection: duckdb.DuckDBPyConnection, file: DeliveredFile, for
 
 def _readable_sql(file: DeliveredFile, format: Format, columns: Sequence[str]) -> str:
     """SELECT of the readable copy of JSON, XML or a workbook: text columns, `_extra` and `_row`, written at landing."""
-    place = {format.column_of(name): _name(name) for name in file.header}
+    place = {**_constants(format), **{format.column_of(name): _name(name) for name in file.header}}
     listed = ", ".join(f"{place.get(column, 'NULL::VARCHAR')} AS {_name(column)}" for column in columns)
     return f"SELECT {listed}{', ' if listed else ''}_extra, {_origin(file, '_row')} FROM read_parquet({_text(file.readable or '')})"
 
 
 def _select(texts: Mapping[str, str], columns: Sequence[str], file: DeliveredFile, format: Format, row: str, read: str) -> str:
     """`texts`: for each header of the file the SQL of its value as text."""
-    place = {format.column_of(name): text for name, text in texts.items()}
+    place = {**_constants(format), **{format.column_of(name): text for name, text in texts.items()}}
     known = set(columns)
     strange = {name: text for name, text in texts.items() if (column := format.column_of(name)) is not None and column not in known}
     listed = "".join(f"{place.get(column, 'NULL::VARCHAR')} AS {_name(column)}, " for column in columns)
     return f"SELECT {listed}{_extra_sql(strange)} AS _extra, {_origin(file, row)} FROM {read}"
+
+
+def _constants(format: Format) -> dict[str | None, str]:
+    """SQL of what the format says for a file that has no such column; a column that is there goes before it."""
+    return {column: f"{_text(said)}::VARCHAR" for column, said in format.constants.items()}
 
 
 def _extra_sql(texts: Mapping[str, str]) -> str:

@@ -25,7 +25,7 @@ HOUR = {
     "ChargePeriodStart": "2024-09-18T22:00:00Z", "ChargePeriodEnd": "2024-09-18T23:00:00Z", "CommitmentDiscountStatus": None,
     "ConsumedQuantity": "1", "ConsumedUnit": "Hours", "EffectiveCost": "0.34", "ListCost": "0.34", "ProviderName": "AWS", "RegionId": "us-east-1",
     "RegionName": "US East (N. Virginia)", "ResourceId": "i-1", "ServiceCategory": "Compute", "ServiceName": "Amazon Elastic Compute Cloud",
-    "SkuId": "SKU", "SubAccountId": "222", "Tags": None, "_format": "focus_1_0",
+    "SkuId": "SKU", "SkuMeter": None, "SkuPriceDetails": None, "SubAccountId": "222", "Tags": None, "_format": "focus_1_0",
 }  # fmt: skip
 
 
@@ -127,7 +127,7 @@ def clean(reference):
             return equipment(bronze, *map(reference, ("country", "equipment_status", "ownership")))
 
         def cloud_usage(self, bronze):
-            return cloud_usage(bronze, *map(reference, ("provider", "unit", "instance_pattern")))
+            return cloud_usage(bronze, *map(reference, ("provider", "unit", "instance_pattern", "charge_category", "charge_class", "service_category")))
 
     return Clean()
 

@@ -80,3 +80,15 @@ def test_rejects_list_every_broken_rule_with_its_raw_text_and_stay_null_for_good
 def test_an_empty_cell_is_missing_and_not_unreadable():
     table = ibis.memtable({"a": [" ", "x"]})
     assert table.select(bad=unreadable(table.a, ibis.null("date"))).to_pyarrow().to_pylist() == [{"bad": False}, {"bad": True}]
+
+
+def test_the_first_pattern_that_fits_reads_a_moment_and_unpadded_ones_say_so():
+    conventions = {"days": Convention(timestamp_pattern="%-m/%-d/%Y", timestamp_patterns=("%Y-%m-%d",)),
+                   "moments": Convention(timestamp_pattern="%Y-%m-%dT%H:%MZ", timestamp_patterns=("%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S.%gZ"))}  # fmt: skip
+    cases = [("days", "9/2/2023", datetime(2023, 9, 2)), ("days", "12/31/2023", datetime(2023, 12, 31)), ("days", "2023-09-02", datetime(2023, 9, 2)),
+             ("days", "2023-9-2", None), ("days", "2/29/2023", None), ("moments", "2023-11-13T10:00Z", datetime(2023, 11, 13, 10)),
+             ("moments", "2023-11-13T10:00:05Z", datetime(2023, 11, 13, 10, 0, 5)), ("moments", "2023-11-13T10:00:05.250Z", datetime(2023, 11, 13, 10, 0, 5, 250000)),
+             ("moments", "9/2/2023", None), ("strangers", "2023-11-13T10:00Z", None)]  # fmt: skip
+    table = ibis.memtable({"place": range(len(cases)), "format": [case[0] for case in cases], "text": [case[1] for case in cases]})
+    found = table.select("place", value=to_timestamp(table.text, table.format, conventions)).order_by("place").to_pyarrow()["value"].to_pylist()
+    assert found == [case[2] for case in cases]

@@ -16,6 +16,8 @@ FILES = sorted(path for kind in ("parameters", "vocabularies") for path in (PROJ
 DATED = [path.stem for path in FILES if "valid_from" in path.read_text(encoding="utf-8").splitlines()[0]]
 KEYS = {
     "cloud_charge_rule": ["charge_category", "commitment_discount_status"], "cloud_instance": ["provider", "instance_type"], "cloud_meter_rule": ["usage_kind"],
+    "cloud_meter_map": ["provider", "usage_kind", "priority"], "cloud_meter_energy": ["meter_key"], "cloud_meter_embodied": ["meter_key", "criterion"],
+    "cloud_meter_unit": ["consumed_unit", "per"], "cloud_spend_factor": ["service_category", "criterion"], "exchange_rate": ["currency"], "price_index": ["unit"],
     "cloud_region": ["provider", "region_id"], "device_energy": ["item_key"], "device_factor": ["item_key", "phase", "criterion"],
     "device_lifetime": ["item_key"], "language_model_coefficient": ["model", "key"], "server_coefficient": ["model", "key"],
     "server_component": ["component", "term", "criterion"], "web_coefficient": ["model", "key"], "wue": ["provider", "region_id"],
@@ -85,7 +87,7 @@ def test_every_region_has_a_grid_factor_and_the_world_has_one_in_every_criterion
 
 def test_each_criterion_has_one_unit_everywhere(reference):
     units = {"GWP": "kgCO2e", "PE": "MJ", "ADPe": "kgSbeq"}
-    for name in ("device_factor", "grid_factor", "grid_factor_multicriteria"):
+    for name in ("device_factor", "grid_factor", "grid_factor_multicriteria", "cloud_meter_embodied"):
         said = reference(name).select("criterion", "unit").distinct().to_pyarrow().to_pylist()
         assert all(units[row["criterion"]] == row["unit"] for row in said), name
 
@@ -103,7 +105,7 @@ def test_every_canonical_word_has_its_rule(reference):
     assert set(reference("instance_pattern").usage_kind.execute()) == set(reference("cloud_meter_rule").usage_kind.execute())
 
 
-@pytest.mark.parametrize("name", ["country", "equipment_status", "ownership", "provider", "unit"])
+@pytest.mark.parametrize("name", ["charge_category", "charge_class", "country", "equipment_status", "ownership", "provider", "service_category", "unit"])
 def test_aliases_are_written_as_they_are_looked_up(name, reference):
     aliases = reference(name)["alias"].execute()
     assert [alias for alias in aliases if alias != alias.strip().lower()] == []
@@ -131,3 +133,27 @@ def test_silver_reads_no_parameters():
     for path in (DOMAIN / "silver").glob("*.py"):
         words = set(re.findall(r"\b[a-z_]+(?=: ir\.Table)", path.read_text(encoding="utf-8")))
         assert words.isdisjoint({file.stem for file in FILES if file.parent.name == "parameters"}), path.name
+
+
+def test_a_meters_example_is_read_by_its_own_row_and_every_meter_has_energy(reference):
+    rules = reference("cloud_meter_map").order_by("priority").to_pyarrow().to_pylist()
+    for rule in rules:
+        first = next(row for row in rules if row["provider"] in (rule["provider"], "*") and row["usage_kind"] == rule["usage_kind"]
+                     and re.search(row["pattern"], rule["example"].lower()))  # fmt: skip
+        assert (first["meter_key"], first["copies"]) == (rule["meter_key"], rule["copies"]), (rule["map_id"], first["map_id"])
+    energies = {row["meter_key"]: row["per"] for row in reference("cloud_meter_energy").to_pyarrow().to_pylist()}
+    assert {rule["meter_key"] for rule in rules} == set(energies)
+    embodied = reference("cloud_meter_embodied").select("meter_key", "per").distinct().to_pyarrow().to_pylist()
+    assert {row["meter_key"]: row["per"] for row in embodied}.items() <= energies.items()
+
+
+def test_every_mapped_unit_and_kind_is_a_word_of_the_vocabulary(reference):
+    kinds, units = set(reference("unit").usage_kind.execute()), set(reference("unit").unit.execute())
+    assert set(reference("cloud_meter_map").usage_kind.execute()) <= kinds
+    assert set(reference("cloud_meter_unit").consumed_unit.execute()) <= units
+
+
+def test_a_meters_interval_holds_its_value(reference):
+    for name in ("cloud_meter_energy", "cloud_meter_embodied"):
+        odd = reference(name).filter((_.value_min > _.value) | (_.value_max < _.value))
+        assert odd.count().execute() == 0, name

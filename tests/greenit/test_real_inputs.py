@@ -2,7 +2,6 @@
 
 from datetime import date
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 from ibis import _
@@ -10,17 +9,16 @@ from ibis import _
 from platform_assets.greenit.gold.cloud_activity import cloud_activity_id
 from platform_assets.greenit.platinum.kpi_monthly import kpi_monthly
 from platform_assets.greenit.silver.site import site
+from tests.conftest import SHARED
 
-INPUTS = Path(__file__).resolve().parents[3] / "shared/data/inputs"
-if not INPUTS.exists():
-    INPUTS = Path(__file__).parents[3] / "shared" / "data" / "inputs"
+INPUTS = SHARED / "data/inputs"
 pytestmark = pytest.mark.skipif(not INPUTS.exists(), reason="the real inputs are not on this machine")
 G4IT = """SELECT nomEquipementPhysique equipment_id, modele model, NULL::VARCHAR manufacturer, type item_type, quantite quantity, statut status,
     NULL::VARCHAR ownership, dateAchat purchase_date, NULL::VARCHAR retired_date, dateRetrait exported_at, paysDUtilisation country,
     NULL::VARCHAR site, nomCourtDatacenter datacentre,
     nomEntite org_unit, consoElecAnnuelle energy_kwh_per_year, NULL::VARCHAR unit_price, NULL::VARCHAR currency, 'g4it.csv' _file, row_number() OVER () _row,
     repeat('a', 64) _sha256, 'g4it_1' _format FROM read_csv('{}', all_varchar = true, delim = ';', header = true)"""
-FOCUS = """SELECT * EXCLUDE (Id), 'focus.csv' _file, row_number() OVER () _row, repeat('b', 64) _sha256, 'focus_1_0_space' _format
+FOCUS = """SELECT * EXCLUDE (Id), NULL::VARCHAR SkuMeter, NULL::VARCHAR SkuPriceDetails, 'focus.csv' _file, row_number() OVER () _row, repeat('b', 64) _sha256, 'focus_1_0_space' _format
     FROM read_csv('{}', all_varchar = true, header = true, nullstr = 'NULL')"""
 
 

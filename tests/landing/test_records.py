@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import resources.records
-from resources.formats import Format
+from partitions.errors import ContractError
+from resources.formats import Format, formats_of
 from resources.records import Dialect, windows
 
 from .readers import PLAIN, read_text
@@ -194,3 +195,23 @@ def test_row_numbers_are_the_files_own_on_two_threads_over_many_buffers(tmp_path
     assert all(row[0] == int(row[1]) for row in found.rows)
     assert rules(found) == [(777, "FIELD_COUNT")]
     assert len(found.rows) == rows - 1
+
+
+def test_a_constant_fills_a_column_that_the_file_lacks_and_never_one_that_is_there(tmp_path):
+    format = Format(name="c", constants={"name": "AWS", "note": "Usage"}, required=("id", "note"))
+    assert read_text(tmp_path, "id\n1\n", format).rows == [(1, "1", "AWS", "Usage")]
+    assert read_text(tmp_path, "id,name\n1,Oracle\n2,\n", format).rows == [(1, "1", "Oracle", "Usage"), (2, "2", None, "Usage")]
+
+
+def test_a_format_refuses_a_constant_for_a_mapped_or_an_unknown_column():
+    with pytest.raises(ContractError, match="mapped and constant: id"):
+        formats_of({"f": {"columns": {"ID": "id"}, "constants": {"id": "1"}}}, ("id",))
+    with pytest.raises(ContractError, match="columns that the contract does not have: provider"):
+        formats_of({"f": {"constants": {"provider": "AWS"}}}, ("id",))
+
+
+def test_further_patterns_are_a_list_of_texts():
+    with pytest.raises(ContractError, match="timestamp_patterns"):
+        formats_of({"f": {"convention": {"timestamp_patterns": "%Y"}}}, ("id",))
+    made = formats_of({"f": {"convention": {"timestamp_pattern": "%-m/%-d/%Y", "timestamp_patterns": ["%Y-%m-%d"]}}, "g": {}}, ("id",))
+    assert (made["f"].convention.timestamp_patterns, made["f"].convention.is_by_day, made["g"].convention.is_by_day) == (("%Y-%m-%d",), True, False)

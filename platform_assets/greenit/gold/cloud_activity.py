@@ -7,13 +7,14 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
+from platform_assets.greenit.gold.cloud_meters import meter_kwh, with_meters
 from platform_assets.greenit.gold.data_quality import INVOICE
 from platform_assets.greenit.gold.in_force import join_grid, with_figures
 from platform_assets.greenit.gold.use_phase import instance_kwh_per_hour, watts_at
 
 DIMENSIONS = (
     "provider", "billing_account_id", "sub_account_id", "region_id", "service_category", "service_name", "sku_id", "consumed_unit", "usage_kind",
-    "instance_type", "charge_category", "charge_class", "commitment_discount_status", "currency",
+    "meter", "instance_type", "charge_category", "charge_class", "commitment_discount_status", "currency",
 )  # fmt: skip
 SEPARATOR, ABSENT = "\x1f", "\x1e"
 
@@ -31,8 +32,13 @@ def billed_by_month(cloud_usage: ir.Table, months: ir.Table) -> ir.Table:
     return met.group_by(*DIMENSIONS, "month_start", "month_end").agg(lines=_.count(), quantity=_.consumed_quantity.sum(), cost=_.billed_cost.sum())
 
 
-def with_cloud_figures(billed: ir.Table, cloud_instance: ir.Table, cloud_region: ir.Table, pue: ir.Table, meter: ir.Table, charge: ir.Table) -> ir.Table:
-    """Adds country, PUE (region, else provider, else any datacentre), instance and the shares that the rules leave of the hours."""
+def with_cloud_figures(
+    billed: ir.Table, cloud_instance: ir.Table, cloud_region: ir.Table, pue: ir.Table, meter: ir.Table, charge: ir.Table, *meters: ir.Table
+) -> ir.Table:
+    """Adds country, PUE (region, else provider, else any datacentre), instance, the shares that the rules leave of the hours, and the meter.
+
+    `meters`: cloud_meter_map, cloud_meter_energy, cloud_meter_unit.
+    """
     rows = billed.mutate(any_region=ibis.literal("*"), any_provider=ibis.literal("*"), commitment=ibis.coalesce(_.commitment_discount_status, "none"))
     rows = with_figures(rows, cloud_region, ("provider", "region_id"), "month_start", {"country_code": "country_code"})
     rows = with_figures(rows, pue, ("provider", "region_id"), "month_start", {"pue_id_0": "pue_id", "pue_0": "value"})
@@ -46,7 +52,8 @@ def with_cloud_figures(billed: ir.Table, cloud_instance: ir.Table, cloud_region:
         rows, charge.rename(commitment="commitment_discount_status"), ("charge_category", "commitment"), "month_start", {"charge_share": "value"}
     )
     specs = ("instance_id", "vcpu", "min_watts_per_vcpu", "max_watts_per_vcpu", "gpu_count", "gpu_min_watts", "gpu_max_watts", "load", "dq_tech")
-    return with_figures(rows, cloud_instance, ("provider", "instance_type"), "month_start", {name: name for name in specs})
+    rows = with_figures(rows, cloud_instance, ("provider", "instance_type"), "month_start", {name: name for name in specs})
+    return with_meters(rows, *meters)
 
 
 def cloud_drivers(rows: ir.Table, grid_factor: ir.Table) -> ir.Table:
@@ -59,12 +66,21 @@ def cloud_drivers(rows: ir.Table, grid_factor: ir.Table) -> ir.Table:
         cpu_watts, gpu_watts = watts_at(load, rows.min_watts_per_vcpu, rows.max_watts_per_vcpu), watts_at(load, rows.gpu_min_watts, rows.gpu_max_watts)
         return hours * instance_kwh_per_hour(rows.vcpu, cpu_watts, rows.gpu_count, gpu_watts)
 
+    def metered(figure: ir.Value) -> ir.Value:
+        return meter_kwh(rows.meter_amount, rows.copies, ibis.coalesce(figure, rows.kwh))
+
     idle, full = kwh(ibis.literal(0.0)), kwh(ibis.literal(1.0))
+    is_outside = (~rows.is_hosted).fill_null(False)
     drivers = rows.mutate(
         activity_id=cloud_activity_id(rows), source=ibis.literal("cloud"), domain=ibis.literal("cloud"), ownership=ibis.literal("service"),
         quantity_unit=_.consumed_unit, days_in_month=_.month_end.delta(_.month_start, unit="day"), instance_hours=hours,
-        energy_kwh=kwh(rows.load), energy_kwh_min=ibis.least(idle, full), energy_kwh_max=ibis.greatest(idle, full),
-        pue=ibis.coalesce(_.pue_0, _.pue_1, _.pue_2), pue_id=ibis.coalesce(_.pue_id_0, _.pue_id_1, _.pue_id_2),
-        dq_reliability=ibis.literal(INVOICE), dq_technology=ibis.coalesce(_.dq_tech, 5),
+        energy_kwh=ibis.coalesce(kwh(rows.load), metered(rows.kwh)),
+        energy_kwh_min=ibis.coalesce(ibis.least(idle, full), ibis.least(metered(rows.kwh_min), metered(rows.kwh_max))),
+        energy_kwh_max=ibis.coalesce(ibis.greatest(idle, full), ibis.greatest(metered(rows.kwh_min), metered(rows.kwh_max))),
+        pue=is_outside.ifelse(1.0, ibis.coalesce(rows.pue_0, rows.pue_1, rows.pue_2)),
+        pue_id=is_outside.ifelse(ibis.null("string"), ibis.coalesce(rows.pue_id_0, rows.pue_id_1, rows.pue_id_2)),
+        dq_reliability=ibis.literal(INVOICE), dq_technology=ibis.coalesce(_.dq_tech, _.meter_dq_tech, 5),
     )  # fmt: skip
-    return join_grid(drivers, grid_factor.filter(_.criterion == "GWP"), how="left").mutate(is_covered=_.energy_kwh.notnull() & _.grid_id.notnull())
+    known = join_grid(drivers, grid_factor.filter(_.criterion == "GWP"), how="left").mutate(has_energy=_.energy_kwh.notnull() & _.grid_id.notnull())
+    by_cost = known.has_energy.ifelse(ibis.null("float64"), known.usd_2022)
+    return known.mutate(usd_2022=by_cost, is_covered=known.has_energy | by_cost.notnull())

@@ -7,7 +7,9 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
-from platform_assets.greenit.gold.impact_phases import cloud_embodied, device_embodied, in_both_views, use_phase
+from platform_assets.greenit.gold.cloud_meters import meters_embodied
+from platform_assets.greenit.gold.cloud_spend import spend_impacts
+from platform_assets.greenit.gold.impact_phases import cloud_embodied, device_embodied, in_both_views, shaped, use_phase
 from platform_assets.greenit.gold.in_force import with_figures
 from platform_assets.tables import table
 
@@ -17,8 +19,9 @@ AMOUNT = "decimal(38, 18)"
 
 @table(__file__)
 def impact(
-    activity: ir.Table, device_factor: ir.Table, cloud_instance: ir.Table, grid_factor: ir.Table, grid_factor_multicriteria: ir.Table, scope_rule: ir.Table
-) -> ir.Table:
+    activity: ir.Table, device_factor: ir.Table, cloud_instance: ir.Table, cloud_meter_embodied: ir.Table,
+    cloud_spend_factor: ir.Table, grid_factor: ir.Table, grid_factor_multicriteria: ir.Table, scope_rule: ir.Table,
+) -> ir.Table:  # fmt: skip
     """Impacts in the criterion's unit; no row where a factor is missing (never 0 for unknown).
 
     View `amortised` spreads embodied impacts over the lifetime, `purchase_year` books them in the months of purchase and disposal. Use and
@@ -26,9 +29,9 @@ def impact(
     """
     covered = activity.filter(_.is_covered)
     grid = grid_factor.union(grid_factor_multicriteria)
-    phases = (
-        in_both_views(use_phase(covered, grid)).union(device_embodied(covered, device_factor)).union(in_both_views(cloud_embodied(covered, cloud_instance)))
-    )
+    cloud = cloud_embodied(covered, cloud_instance).union(shaped(meters_embodied(covered, cloud_meter_embodied)))
+    cloud = cloud.union(shaped(spend_impacts(covered, cloud_spend_factor)))
+    phases = in_both_views(use_phase(covered, grid)).union(device_embodied(covered, device_factor)).union(in_both_views(cloud))
     scoped = with_figures(phases, scope_rule, ("domain", "ownership", "phase"), "month_start", {"scope": "scope", "category": "category"})
     low, high = ibis.least(_.value, _.value_min, _.value_max), ibis.greatest(_.value, _.value_min, _.value_max)
     return scoped.select(

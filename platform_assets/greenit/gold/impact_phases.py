@@ -7,6 +7,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
+from platform_assets.greenit.gold.cloud_meters import meter_method
 from platform_assets.greenit.gold.data_quality import dq_score
 from platform_assets.greenit.gold.embodied import embodied_impact
 from platform_assets.greenit.gold.in_force import join_grid
@@ -37,7 +38,7 @@ def use_phase(activity: ir.Table, grid: ir.Table) -> ir.Table:
     met = join_grid(powered, grid)
     return shaped(
         met, phase=ibis.literal("use"), ghg_method=ibis.literal("location"), unit=_.grid_unit, factor_id=ibis.coalesce(_.instance_id, _.energy_id),
-        method_id=ibis.ifelse(_.source == "cloud", "A5", "A2"),
+        method_id=ibis.ifelse(_.source == "cloud", ibis.coalesce(meter_method(met.meter_key), "A5"), "A2"),
         value=electricity_impact(_.energy_kwh, _.pue, _.grid_factor),
         value_min=electricity_impact(_.energy_kwh_min, _.pue, _.grid_min),
         value_max=electricity_impact(_.energy_kwh_max, _.pue, _.grid_max),

@@ -155,8 +155,9 @@ def test_a_correction_keeps_its_sign(of_cloud):
 
 def test_what_has_no_figure_stays_with_its_cost_and_without_energy(of_cloud):
     changes = [{"charge_category": "Credit", "consumed_quantity": None, "consumed_unit": None}, {"charge_category": "Tax"}, {"instance_type": None},
-               {"instance_type": "q9.huge"}, {"usage_kind": "storage", "instance_type": None, "consumed_unit": "gb_months"}]  # fmt: skip
-    made = of_cloud(*changes)
+               {"instance_type": "q9.huge"}, {"usage_kind": "requests", "instance_type": None, "consumed_unit": "requests"},
+               {"usage_kind": "storage", "instance_type": None, "consumed_unit": "furlongs"}]  # fmt: skip
+    made = of_cloud(*({**change, "currency": "XAF"} for change in changes))
     assert len(made) == len(changes)
     assert {(row["energy_kwh"], row["is_covered"], row["cost"], row["lines"]) for row in made} == {(None, False, Decimal("0.34"), 1)}
 

@@ -81,7 +81,7 @@ BAD = [
     ({"BilledCost": None}, "MISSING_VALUE", "BilledCost"), ({"BillingAccountId": " "}, "MISSING_VALUE", "BillingAccountId"),
     ({"BillingCurrency": None}, "MISSING_VALUE", "BillingCurrency"), ({"ProviderName": None}, "MISSING_VALUE", "ProviderName"),
     ({"ChargeCategory": None}, "MISSING_VALUE", "ChargeCategory"), ({"ChargePeriodStart": None}, "MISSING_VALUE", "ChargePeriodStart"),
-    ({"BilledCost": "0,34"}, "NUMBER_FORMAT", "BilledCost"), ({"BilledCost": "0.0000000000001"}, "NUMBER_FORMAT", "BilledCost"),
+    ({"BilledCost": "0,34"}, "NUMBER_FORMAT", "BilledCost"), ({"BilledCost": "0.0000000000000000001"}, "NUMBER_FORMAT", "BilledCost"),
     ({"EffectiveCost": "free"}, "NUMBER_FORMAT", "EffectiveCost"), ({"ListCost": "1_0"}, "NUMBER_FORMAT", "ListCost"),
     ({"ConsumedQuantity": "one"}, "NUMBER_FORMAT", "ConsumedQuantity"),
     ({"ChargePeriodEnd": "2024-09-31T00:00:00Z"}, "DATE_FORMAT", "ChargePeriodEnd"), ({"ChargePeriodStart": "18/09/2024"}, "DATE_FORMAT", "ChargePeriodStart"),
@@ -93,3 +93,82 @@ def test_each_rule_refuses_its_bad_row_and_not_the_clean_ones(clean, billing, ro
     lines = rows(clean.cloud_usage(billing({}, *(change for change, _rule, _column in BAD), {})), "_row")
     expected = [[], *([(rule, column)] for _change, rule, column in BAD), []]
     assert [(line["_row"], found(line)) for line in lines] == list(enumerate(expected, 1))
+
+
+CUR = {
+    "_format": "aws_cur_legacy", "ProviderName": "AWS", "ServiceCategory": None, "ServiceName": "Amazon Simple Storage Service", "ChargeDescription": "as agreed",
+    "ChargePeriodStart": "2023-11-01T00:00:00.000Z", "ChargePeriodEnd": "2023-11-01T01:00:00Z",
+}  # fmt: skip
+
+
+def test_providers_words_for_kinds_of_charge_become_those_of_focus(clean, billing, rows):
+    words = [
+        ("Usage", "Usage", None), ("DiscountedUsage", "Usage", "Used"), ("SavingsPlanCoveredUsage", "Usage", "Used"), ("UnusedReservation", "Usage", "Unused"),
+        ("SavingsPlanNegation", "Adjustment", None), ("RIFee", "Purchase", None), ("Refund", "Adjustment", None), (" tax ", "Tax", None),
+    ]  # fmt: skip
+    lines = rows(clean.cloud_usage(billing(*({**CUR, "ChargeCategory": word} for word, _category, _status in words))), "_row")
+    assert [(line["charge_category"], line["commitment_discount_status"]) for line in lines] == [(category, status) for _word, category, status in words]
+    (stranger,) = rows(clean.cloud_usage(billing({**CUR, "ChargeCategory": "Bribe"})))
+    assert found(stranger) == [("DOMAIN", "charge_category")]
+
+
+def test_a_service_without_a_category_takes_that_of_its_name_and_its_own_category_goes_before(clean, billing, rows):
+    cases = [(None, "Amazon Simple Storage Service", "Storage"), (None, "AmazonEC2", "Compute"), (None, "Grandma's cloud", None),
+             ("networking", "Virtual Network", "Networking"), ("Web", "Amazon Simple Storage Service", "Web")]  # fmt: skip
+    lines = rows(clean.cloud_usage(billing(*({**CUR, "ServiceCategory": said, "ServiceName": name} for said, name, _expected in cases))), "_row")
+    assert [line["service_category"] for line in lines] == [expected for _said, _name, expected in cases]
+
+
+def test_two_patterns_of_moments_stand_in_one_file(clean, billing, rows):
+    line = {**CUR, "_format": "oci_cost_report", "ChargePeriodStart": "2023-11-13T10:00Z", "ChargePeriodEnd": "2023-11-13T11:00:00Z"}
+    (read,) = rows(clean.cloud_usage(billing(line)))
+    assert (read["charge_period_start_at"], read["charge_period_end_at"], read["_rejects"]) == (datetime(2023, 11, 13, 10), datetime(2023, 11, 13, 11), None)
+
+
+def test_a_bill_by_days_ends_with_the_day_and_one_by_moments_needs_its_end(clean, billing, rows):
+    days = {**CUR, "_format": "azure_ea", "ChargePeriodEnd": None}
+    lines = rows(
+        clean.cloud_usage(
+            billing({**days, "ChargePeriodStart": "9/2/2023"}, {**days, "ChargePeriodStart": "12/31/2023"}, {**days, "ChargePeriodStart": "2/30/2023"},
+                    {**CUR, "ChargePeriodEnd": None})
+        ), "_row")  # fmt: skip
+    assert [line["charge_period_end_at"] for line in lines] == [datetime(2023, 9, 3), datetime(2024, 1, 1), None, None]
+    assert [found(line) for line in lines] == [[], [], [("MISSING_VALUE", "ChargePeriodEnd"), ("DATE_FORMAT", "ChargePeriodStart")], [("MISSING_VALUE", "ChargePeriodEnd")]]
+
+
+def test_a_bill_that_counts_in_ten_thousands_is_multiplied_out_exactly(clean, billing, rows):
+    cases = [("10K", "0.0129", "requests", Decimal(129)), ("1000000 NONE NONE DATAPOINTS", "0.000002", "datapoints", Decimal(2)),
+             ("1 Hour", "0.433342", "hours", Decimal("0.433342")), ("100 Hours", "-0.5", "hours", Decimal(-50)), ("1M", "1e12", "requests", None)]  # fmt: skip
+    lines = rows(clean.cloud_usage(billing(*({**CUR, "ConsumedUnit": unit, "ConsumedQuantity": number} for unit, number, *_rest in cases))), "_row")
+    assert [(line["consumed_unit"], line["consumed_quantity"]) for line in lines] == [(unit, quantity) for *_said, unit, quantity in cases]
+    assert [found(line) for line in lines][-1] == [("NUMBER_FORMAT", "ConsumedQuantity")]
+
+
+def test_a_tax_may_count_without_a_unit_and_usage_may_not(clean, billing, rows):
+    lines = rows(clean.cloud_usage(billing({**CUR, "ChargeCategory": "Tax", "ConsumedUnit": None}, {**CUR, "ConsumedUnit": None})), "_row")
+    assert [found(line) for line in lines] == [[], [("UNIT", "ConsumedUnit")]]
+
+
+def test_a_correction_is_one_in_any_providers_word(clean, billing, rows):
+    lines = rows(clean.cloud_usage(billing(*({"ChargeClass": word} for word in ("Correction", "true", "false", None, "maybe")))), "_row")
+    assert [line["charge_class"] for line in lines] == ["Correction", "Correction", None, None, "maybe"]
+    assert [found(line) for line in lines] == [[], [], [], [], [("DOMAIN", "charge_class")]]
+
+
+METERS = [
+    ("AWS", "USW2-BoxUsage:m5.large", "m5.large", "instance_hours"), ("AWS", "EUC1-InstanceUsage:db.t3.micro", "t3.micro", "managed_instance_hours"),
+    ("AWS", "EBSOptimized:t3a.small", "t3a.small", "instance_surcharge_hours"), ("AWS", "NatGateway-Hours", None, "resource_hours"),
+    ("Azure", "DS4 v2 Spot", "ds4 v2", "instance_hours"), ("Azure", "D3 v2/DS3 v2", "d3 v2", "instance_hours"),
+    ("Azure", "Standard Private Endpoint", None, "resource_hours"),
+]  # fmt: skip
+
+
+def test_a_meter_names_an_instance_where_the_description_does_not(clean, billing, rows):
+    lines = rows(clean.cloud_usage(billing(*({**CUR, "ProviderName": name, "SkuMeter": meter} for name, meter, *_rest in METERS))), "_row")
+    assert [(line["meter"], line["instance_type"], line["usage_kind"]) for line in lines] == [tuple(case[1:]) for case in METERS]
+
+
+def test_the_instance_type_of_focus_1_1_counts_for_hours_only(clean, billing, rows):
+    said = {"ChargeDescription": "Compute hours", "SkuPriceDetails": '{"CoreCount": 4, "InstanceType": "Standard_D4s_v3"}'}
+    lines = rows(clean.cloud_usage(billing(said, {**said, "ConsumedUnit": "GB"}, {**said, "SkuPriceDetails": "not JSON"})), "_row")
+    assert [(line["instance_type"], line["usage_kind"]) for line in lines] == [("d4s v3", "instance_hours"), (None, "data_volume"), (None, "resource_hours")]
