@@ -1,4 +1,4 @@
-"""Units as data: what a unit of a figure is in base units, so that a label alone never costs a factor (METHOD 0.1: MJ for kWh made a peer 3.6 times too low).
+"""Units as data: what a unit of a figure is in base units, so that a label alone never costs a factor (MJ for kWh made a peer 3.6 times too low).
 
 What belongs here: reading a unit's text, its scale and dimensions. What does not: which unit a figure must have (its contract), money (no fixed scale).
 

@@ -11,7 +11,7 @@ REFUSED = {
     "billing_enrichment-01": "1.04 for power supplies is already in the power of servers; losses of the grid (1.08) are a line of category 3.3",
     "billing_enrichment-08": "a grid factor without a year cannot be restated; ours is the country's of the activity's year",
     "billing_enrichment-09": "a grid factor without a year cannot be restated; ours is the country's of the activity's year",
-    "water-01": "WUE x PUE: WUE is defined on IT energy (ISO/IEC 30134-9), so PUE would count the cooling twice (METHOD 0.6)",
+    "water-01": "WUE x PUE: WUE is defined on IT energy (ISO/IEC 30134-9), so PUE would count the cooling twice",
 }
 NO_FORMULA = {"web_swd3-02"}
 NUMBERS = [(case, output) for case, vector in CASES.items() for output in vector["expected"]]
