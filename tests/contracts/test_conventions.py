@@ -177,8 +177,8 @@ def test_every_figure_has_source_licence_validity_and_a_unit(made: Contract) -> 
 def test_an_unknown_unit_is_refused_by_file_row_and_column(made: Contract, tmp_path: Path) -> None:
     rows = rows_of(made)
     read_copy(made, rows, tmp_path)
-    rows[1]["unit"] = "furlongs"
-    with pytest.raises(ParameterError, match=rf"file {made.table}.csv, row 3, column unit\] 'furlongs' is none of"):
+    rows[-1]["unit"] = "furlongs"
+    with pytest.raises(ParameterError, match=rf"file {made.table}.csv, row {len(rows) + 1}, column unit\] 'furlongs' is none of"):
         read_copy(made, rows, tmp_path)
 
 
