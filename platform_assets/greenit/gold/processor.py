@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
-from scipy.optimize import least_squares
 
 Profile = tuple[float, float, float, float]
 GENERIC = ""  # the profile of processors whose range has none
@@ -90,6 +89,8 @@ def fitted_profile(base: Profile, tdp_watts: float | None, tdp_curve: Sequence[t
     floors = (0.0, 0.0, 0.0, -math.inf)
     low = [max(floor, at - abs(BOUND * at)) for floor, at in zip(floors, base, strict=True)]
     high = [at + abs(BOUND * at) for at in base]
+    from scipy.optimize import least_squares  # 0.3 CPU s that loading a code location need not pay
+
     loads, shares = np.array([load for load, _ in tdp_curve]), np.array([share for _, share in tdp_curve])
 
     def misses(parameters: np.ndarray) -> np.ndarray:
