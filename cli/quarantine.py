@@ -26,6 +26,9 @@ FORMULA = "=+-@\t\r＝＋－＠"  # what a spreadsheet may take for the beginnin
 NUMBER = re.compile(r"[+-]?[0-9]+([.,][0-9]+)?([eE][+-]?[0-9]+)?", re.ASCII)
 SHOWN = ("id", "table", "file", "row", "rule", "column", "value", "state", "raw")
 WHO = click.option("--who", help="Who decides; default: $STRATA_USER, else the user of this computer.")
+ROWS = click.argument("row_ids", metavar="[ID]...", nargs=-1)
+RULE = click.option("--rule", help="With --all: every open row that was refused for this rule.")
+EVERY = click.option("--all", "every", is_flag=True, help="Every open row of --rule.")
 WHY = click.option("--why", required=True, help="Why: the reason that stands in the history.")
 FORMAT = click.option("--format", "output", type=click.Choice(["table", "json"]), default="table")
 CUSTOMER = click.argument("customer_id", metavar="CUSTOMER")
@@ -289,9 +292,9 @@ def _edited(session: Any, spec: TableSpec, path: Path) -> dict[str, dict[str, st
 @quarantine.command()
 @CUSTOMER
 @TABLE
-@click.argument("row_ids", metavar="[ID]...", nargs=-1)
-@click.option("--rule", help="With --all: every open row that was refused for this rule.")
-@click.option("--all", "every", is_flag=True, help="Every open row of --rule.")
+@ROWS
+@RULE
+@EVERY
 @WHY
 @WHO
 def accept(customer_id: str, table_name: str, row_ids: tuple[str, ...], rule: str | None, every: bool, why: str, who: str | None) -> None:
@@ -302,9 +305,9 @@ def accept(customer_id: str, table_name: str, row_ids: tuple[str, ...], rule: st
 @quarantine.command()
 @CUSTOMER
 @TABLE
-@click.argument("row_ids", metavar="[ID]...", nargs=-1)
-@click.option("--rule", help="With --all: every open row that was refused for this rule.")
-@click.option("--all", "every", is_flag=True, help="Every open row of --rule.")
+@ROWS
+@RULE
+@EVERY
 @WHY
 @WHO
 def reject(customer_id: str, table_name: str, row_ids: tuple[str, ...], rule: str | None, every: bool, why: str, who: str | None) -> None:

@@ -1,6 +1,6 @@
 """Cloud usage of which only the cost is known (A5, last step): requests, gateways, platform services without a meter of ours.
 
-What belongs here: money of the bill to the factor's dollars, and its impact. What does not: rates, price levels and factors (parameters/).
+What belongs here: which lines of the bill go by spend, and their impact. What does not: the formula (spend.py), rates and factors (parameters/).
 """
 
 import ibis
@@ -9,18 +9,9 @@ from ibis import _
 
 from platform_assets.greenit.gold.data_quality import dq_score
 from platform_assets.greenit.gold.in_force import with_figures
+from platform_assets.greenit.gold.spend import spend_in_factor_money, spend_kgco2e
 
 METHOD = "A5-spend"
-
-
-def spend_usd_2022(cost: ir.Value, usd_per_unit: ir.Value, index: ir.Value, index_2022: ir.Value) -> ir.Value:
-    """Cost in dollars of 2022: × exchange rate of the year × price level of 2022 / of the year. A cost of 0 tells nothing: NULL, never 0."""
-    return (cost * usd_per_unit * index_2022 / index).nullif(0.0)
-
-
-def spend_kgco2e(usd_2022: ir.Value, kgco2e_per_usd_2022: ir.Value) -> ir.Value:
-    """Dollars × factor of the economic sector (US EPA), kgCO2e."""
-    return usd_2022 * kgco2e_per_usd_2022
 
 
 def with_spend(rows: ir.Table, exchange_rate: ir.Table, price_index: ir.Table) -> ir.Table:
@@ -28,7 +19,8 @@ def with_spend(rows: ir.Table, exchange_rate: ir.Table, price_index: ir.Table) -
     rows = with_figures(rows, exchange_rate, ("currency",), "month_start", {"usd_per_unit": "value"})
     rows = with_figures(rows, price_index, (), "month_start", {"price_level": "value", "price_level_2022": "base_value"})
     cost = rows.cost.cast("float64") * rows.charge_share
-    return rows.mutate(usd_2022=spend_usd_2022(cost, rows.usd_per_unit, rows.price_level, rows.price_level_2022))
+    spent = spend_in_factor_money(cost, rows.usd_per_unit, rows.price_level_2022, rows.price_level)
+    return rows.mutate(usd_2022=spent.nullif(0.0))  # a cost of 0 tells nothing
 
 
 def spend_impacts(activity: ir.Table, cloud_spend_factor: ir.Table) -> ir.Table:
