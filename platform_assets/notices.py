@@ -193,7 +193,7 @@ def _qualified(key: dg.AssetKey) -> str:
 def _class_of(error: object) -> str:
     """The innermost error's class: its text may quote a row."""
     while getattr(error, "cause", None):
-        error = error.cause  # type: ignore[attr-defined]
+        error = error.cause  # type: ignore[attr-defined]  # SerializableErrorInfo has it
     return str(getattr(error, "cls_name", None) or "an error without a name")
 
 

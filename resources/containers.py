@@ -93,7 +93,7 @@ def _unzip(source: Source, format: Format, folder: Path) -> list[Path]:
             for number, member in enumerate(members):
                 targets.append(folder / str(number))
                 with archive.open(member) as packed, targets[-1].open("xb") as out:
-                    written = _copy(iter(lambda packed=packed: packed.read(CHUNK_BYTES), b""), out, source, written)  # type: ignore[misc]
+                    written = _copy(iter(lambda packed=packed: packed.read(CHUNK_BYTES), b""), out, source, written)  # type: ignore[misc]  # mypy cannot type a lambda with a default
     except DAMAGE as error:
         rule = "CHECKSUM" if "CRC" in str(error) else "ARCHIVE"
         raise source.refuse(rule, "the zip archive is damaged or uses a feature that is not read", "deliver it again") from error

@@ -39,7 +39,7 @@ class Scanner:
     def __init__(self) -> None:
         self.flags: set[str] = set()
         decoder = json.JSONDecoder(object_pairs_hook=self._object, parse_int=Number, parse_float=Number, parse_constant=self._constant)
-        self.scan = decoder.scan_once  # type: ignore[attr-defined]
+        self.scan = decoder.scan_once  # type: ignore[attr-defined]  # the stubs leave it out
 
     def _object(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         made = dict(pairs)
@@ -325,18 +325,18 @@ class _Document:
         if marks.deepest > DEPTH_LIMIT:
             return self.deep(window)
         text = _decoded(window)
-        at, stop = SPACE.match(text).end(), len(text)  # type: ignore[union-attr]
+        at, stop = SPACE.match(text).end(), len(text)  # type: ignore[union-attr]  # SPACE matches nothing too
         while True:
             value, end = self.scanner.value(text, at)
             if "NUMBER" in self.scanner.flags:
                 raise Fault("JSON")
             self.keep(value, text[at:end])
-            at = SPACE.match(text, end).end()  # type: ignore[union-attr]
+            at = SPACE.match(text, end).end()  # type: ignore[union-attr]  # SPACE matches nothing too
             if at == stop:
                 return None
             if text[at] != ",":
                 raise Fault("JSON")
-            at = SPACE.match(text, at + 1).end()  # type: ignore[union-attr]
+            at = SPACE.match(text, at + 1).end()  # type: ignore[union-attr]  # SPACE matches nothing too
 
     def deep(self, window: bytes) -> None:
         """A window with a record that is nested too deeply."""

@@ -67,7 +67,7 @@ def newest(connection: psycopg.Connection, customer: str, table_name: str, *, pa
     verdict = "AND verdict = 'passed'" if passed else ""
     query = f"SELECT {', '.join(COLUMNS)} FROM platform.table_version WHERE customer_id = %s AND table_name = %s {verdict} ORDER BY version DESC LIMIT 1"
     with connection.cursor(row_factory=class_row(Version)) as cursor:
-        return cursor.execute(query, [customer, table_name]).fetchone()  # noqa: S608
+        return cursor.execute(query, [customer, table_name]).fetchone()  # noqa: S608  constants
 
 
 def history(connection: psycopg.Connection, customer: str, table_name: str, before: int, count: int) -> list[Version]:
@@ -75,7 +75,7 @@ def history(connection: psycopg.Connection, customer: str, table_name: str, befo
     query = (f"SELECT {', '.join(COLUMNS)} FROM platform.table_version WHERE customer_id = %s AND table_name = %s AND version < %s "
              "AND verdict = 'passed' ORDER BY version DESC LIMIT %s")
     with connection.cursor(row_factory=class_row(Version)) as cursor:
-        return cursor.execute(query, [customer, table_name, before, count]).fetchall()  # noqa: S608
+        return cursor.execute(query, [customer, table_name, before, count]).fetchall()  # noqa: S608  constants
 
 
 def numbered(connection: psycopg.Connection, customer: str, table_name: str, number: int | None) -> Version | None:
@@ -83,7 +83,7 @@ def numbered(connection: psycopg.Connection, customer: str, table_name: str, num
     query = (f"SELECT {', '.join(COLUMNS)} FROM platform.table_version WHERE customer_id = %s AND table_name = %s AND version = coalesce(%s, version) "
              "ORDER BY version DESC LIMIT 1")
     with connection.cursor(row_factory=class_row(Version)) as cursor:
-        return cursor.execute(query, [customer, table_name, number]).fetchone()  # noqa: S608
+        return cursor.execute(query, [customer, table_name, number]).fetchone()  # noqa: S608  constants
 
 
 def confirm(connection: psycopg.Connection, customer: str, version: Version, inputs: dict[str, int], correction_id: int, fence: int) -> Version:

@@ -102,7 +102,7 @@ def served() -> Iterator[Served]:
                 postgres.down()
             _end_all_of(folder / "home")
             shutil.rmtree(folder, ignore_errors=True)
-            shutil.rmtree(postgres.settings.runtime, ignore_errors=True)
+            shutil.rmtree(postgres.settings.runtime, ignore_errors=True)  # a folder of sockets, gone with the server mostly
 
 
 @pytest.fixture(scope="session")
