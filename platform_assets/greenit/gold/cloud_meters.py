@@ -1,14 +1,13 @@
 """Cloud meters that are no instances (A5): storage, transfer, serverless, processors and memory billed apart.
 
-What belongs here: reading a meter by `parameters/cloud_meter_map.csv`, its amount in the figures' references, its embodied impact. What does
-not: instances and the columns of `activity` (cloud_activity.py), figures (parameters/). A meter that no row fits stays without an amount.
+What belongs here: reading a meter by `parameters/cloud_meter_map.csv`, its amount in the figures' references, its energy. What does not:
+instances and the columns of `activity` (cloud_activity.py), embodied impacts (per_amount.py), figures (parameters/). A meter that no row fits stays without an amount.
 """
 
 import ibis
 import ibis.expr.types as ir
 from ibis import _
 
-from platform_assets.greenit.gold.data_quality import dq_score
 from platform_assets.greenit.gold.in_force import with_figures
 
 ANY = "*"
@@ -23,11 +22,6 @@ def meter_amount(quantity: ir.Value, per_unit: ir.Value, hours: ir.Value, is_per
 def meter_kwh(amount: ir.Value, copies: ir.Value, kwh_per_reference: ir.Value) -> ir.Value:
     """IT energy of a meter, kWh: amount × copies that the service keeps × kWh (Cloud Carbon Footprint)."""
     return amount * copies * kwh_per_reference
-
-
-def meter_embodied(amount: ir.Value, copies: ir.Value, impact_per_reference: ir.Value) -> ir.Value:
-    """Embodied impact of a meter in the figure's unit: amount × copies × impact spread over the hours of a lifetime."""
-    return amount * copies * impact_per_reference
 
 
 def hours_of_month(month_start: ir.DateValue) -> ir.FloatingValue:
@@ -66,23 +60,6 @@ def with_meters(rows: ir.Table, cloud_meter_map: ir.Table, cloud_meter_energy: i
     per_unit = ibis.coalesce(read.map_per_unit, read.unit_value)
     amount = meter_amount(read.quantity.cast("float64"), per_unit, hours_of_month(read.month_start), read.is_per_month) * read.charge_share
     return read.mutate(meter_amount=amount)
-
-
-def meters_embodied(activity: ir.Table, cloud_meter_embodied: ir.Table) -> ir.Table:
-    """What the drives, networks and servers behind a meter carry, in every criterion that has a figure."""
-    figures = cloud_meter_embodied.select(
-        "meter_key", "criterion", "unit", "valid_from", "valid_to", figure="value", low="value_min", high="value_max",
-        embodied_id="factor_id", rel="dq_rel", comp="dq_comp",
-    )  # fmt: skip
-    metered = activity.filter(_.meter_amount.notnull()).drop("grid_id")
-    in_force = [metered.month_start >= figures.valid_from, figures.valid_to.isnull() | (metered.month_start <= figures.valid_to)]
-    met = metered.join(figures, [metered.meter_key == figures.meter_key, *in_force]).drop("meter_key_right")
-    values = {"value": met.figure, "value_min": ibis.coalesce(met.low, met.figure), "value_max": ibis.coalesce(met.high, met.figure)}
-    return met.mutate(
-        **{name: meter_embodied(met.meter_amount, met.copies, figure) for name, figure in values.items()},
-        phase=ibis.literal("manufacturing"), ghg_method=ibis.literal("none"), method_id=meter_method(met.meter_key), factor_id=met.embodied_id,
-        dq_score=dq_score(met.rel, met.comp, ibis.literal(4), ibis.literal(4), met.dq_technology),
-    )  # fmt: skip
 
 
 def meter_method(meter_key: ir.StringValue) -> ir.StringValue:

@@ -10,6 +10,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 WORLD = "WLD"
+NEWEST = ibis.date(9999, 12, 31)  # on it a figure without an end is in force
 
 
 def with_figures(rows: ir.Table, figures: ir.Table, on: tuple[str, ...], at: str, take: Mapping[str, str]) -> ir.Table:
@@ -23,7 +24,8 @@ def with_figures(rows: ir.Table, figures: ir.Table, on: tuple[str, ...], at: str
 
 def grid_in_force(rows: ir.Table, grid: ir.Table) -> ir.Table:
     """Per (country_code, month_start) of `rows` and criterion the grid factor: the country's before the world's, the month's year before
-    the nearest earlier one, and an earlier one before a later one. Columns of the result start with `grid_`; `grid_years_off` is the distance.
+    the nearest earlier one, and an earlier one before a later one. Columns of the result start with `grid_`; `grid_years_off` is the distance, and
+    `grid_flags` says what is not as asked.
     """
     asked = rows.select("country_code", "month_start").distinct().mutate(year=_.month_start.year())
     offered = grid.select(
@@ -34,6 +36,11 @@ def grid_in_force(rows: ir.Table, grid: ir.Table) -> ir.Table:
     met = met.mutate(
         is_world=(_.grid_country == WORLD).cast("int64"), is_later=(_.grid_year > _.year).cast("int64"), grid_years_off=(_.year - _.grid_year).abs()
     )
+    flags = ibis.cases(
+        ((met.is_world == 1) & (met.country_code != WORLD) & (met.grid_years_off > 0), "grid_of_the_world, grid_of_another_year"),
+        ((met.is_world == 1) & (met.country_code != WORLD), "grid_of_the_world"), (met.grid_years_off > 0, "grid_of_another_year"),
+    )  # fmt: skip
+    met = met.mutate(grid_flags=flags)
     best = ibis.window(group_by=["country_code", "month_start", "criterion"], order_by=["is_world", "is_later", "grid_years_off"])
     return met.mutate(place=ibis.row_number().over(best)).filter(_.place == 0).drop("place", "is_world", "is_later", "year")
 

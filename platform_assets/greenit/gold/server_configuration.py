@@ -6,9 +6,13 @@ What belongs here: a configuration to its factor, once per distinct configuratio
 
 import ibis
 import ibis.expr.types as ir
+from ibis import _
 
-from platform_assets.greenit.gold.server_embodied import memory_impact, power_supplies_impact, processors_impact, server_impact
+from platform_assets.greenit.gold.in_force import NEWEST, coefficients_of
+from platform_assets.greenit.gold.server_embodied import constants_of_parts, memory_impact, power_supplies_impact, processors_impact, server_impact
 
+ASSUMED = ("ram_gb_per_cm2", "ssd_gb_per_cm2", "psu_units", "psu_kg", "die_mm2_per_core", "ram_gb_per_module", "ssd_gb_per_drive")
+UNITS = {"GWP": "kgCO2e", "PE": "MJ", "ADPe": "kgSbeq"}
 BOUNDS = {"": "", "_min": "_max", "_max": "_min"}  # an end of the impact -> the end of a density it comes from
 
 
@@ -32,3 +36,39 @@ def configured_factor(configurations: ir.Table, components: ir.Table, assumption
         )  # fmt: skip
 
     return met.select("item_key", "criterion", **{f"value{end}": impact(end, density_end) for end, density_end in BOUNDS.items()})
+
+
+def configuration_id(equipment: ir.Table) -> ir.StringValue:
+    """`server 2 CPU, 40 cores, 256 GB, 3840 GB SSD, 0 HDD`: what a server is made of; NULL where its processors or its memory are not known."""
+    e = equipment
+    known = e.cpu_units.notnull() & e.cpu_cores.notnull() & e.ram_gb.notnull()
+    whole = [ibis.coalesce(number, 0).cast("int64").cast("string") for number in (e.cpu_units, e.cpu_cores, e.ram_gb, e.ssd_gb, e.hdd_units)]
+    words = ("server ", " CPU, ", " cores, ", " GB, ", " GB SSD, ", " HDD")
+    spelled = ibis.literal(words[0])
+    for number, word in zip(whole, words[1:], strict=True):
+        spelled = spelled + number + word
+    return known.ifelse(spelled, ibis.null("string"))
+
+
+def configured_servers(equipment: ir.Table, server_component: ir.Table, server_coefficient: ir.Table) -> ir.Table:
+    """One row per distinct configuration and criterion: the factor of manufacturing one such server from its parts, with its origin and pedigree.
+
+    Constants are those in force without an end: the parts of a server do not change, but what is known of them does.
+    """
+    said = equipment.mutate(configuration_id=configuration_id(equipment)).filter(_.configuration_id.notnull())
+    distinct = said.group_by("configuration_id").agg(**{name: _[name].max() for name in ("cpu_units", "cpu_cores", "ram_gb", "ssd_gb", "hdd_units")})
+    assumed = coefficients_of(server_coefficient, "boavizta", ASSUMED, NEWEST)
+    met = distinct.cross_join(assumed)
+    modules, drives = (met.ram_gb / met.ram_gb_per_module).ceil(), (ibis.coalesce(met.ssd_gb, 0.0) / met.ssd_gb_per_drive).ceil()
+    configurations = met.select(
+        item_key=met.configuration_id, cpu_units=met.cpu_units.cast("float64"), die_mm2=met.cpu_cores / met.cpu_units * met.die_mm2_per_core,
+        ram_units=modules, ram_gb=met.ram_gb / modules.nullif(0), ssd_units=drives, ssd_gb=ibis.coalesce(met.ssd_gb / drives.nullif(0), 0.0),
+        hdd_units=ibis.coalesce(met.hdd_units, 0).cast("float64"),
+    )  # fmt: skip
+    factors = configured_factor(configurations, constants_of_parts(server_component, NEWEST), assumed)
+    low, high = ibis.least(factors.value_min, factors.value_max), ibis.greatest(factors.value_min, factors.value_max)
+    return factors.select(
+        "criterion", configuration_id="item_key", factor_id="item_key", factor_value="value", factor_min=low, factor_max=high,
+        unit=factors.criterion.cases(*UNITS.items()), factor_year=ibis.literal(2021, "int64"), rel=ibis.literal(3, "int64"), comp=ibis.literal(2, "int64"),
+        geo=ibis.literal(4, "int64"),
+    )  # fmt: skip

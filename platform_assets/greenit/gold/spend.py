@@ -1,8 +1,10 @@
 """Impacts by spend, where nothing better is known (formula A6 of docs/method.md, GHG Protocol category 3.1 and 3.2).
 
-What belongs here: money of a year in a currency to kgCO2e. What does not: rates, price indices and factors (parameters/), the order of methods.
+What belongs here: money of a year in a currency to dollars of the factors' year. What does not: rates, price indices and factors (parameters/).
 """
 import ibis.expr.types as ir
+
+from platform_assets.greenit.gold.in_force import with_figures
 
 
 def spend_in_factor_money(
@@ -18,3 +20,13 @@ def spend_in_factor_money(
 def spend_kgco2e(usd_2022: ir.NumericValue, kgco2e_per_usd_2022: ir.NumericValue) -> ir.NumericValue:
     """Spend × EEIO factor with margins (US EPA v1.3, purchaser price). GWP only: other criteria have no row."""
     return usd_2022 * kgco2e_per_usd_2022
+
+
+def in_dollars_of_2022(rows: ir.Table, spend: str, at: str, exchange_rate: ir.Table, price_index: ir.Table) -> ir.Table:
+    """Adds `usd_per_unit` and `usd_2022` of the column `spend` in `currency` on the day `at`: NULL for a currency without a rate, and for money of 0,
+    which tells nothing. Newer years than the last figure take that.
+    """
+    rows = with_figures(rows, exchange_rate, ("currency",), at, {"usd_per_unit": "value"})
+    rows = with_figures(rows, price_index, (), at, {"price_level": "value", "price_level_2022": "base_value"})
+    dollars = spend_in_factor_money(rows[spend], rows.usd_per_unit, rows.price_level_2022, rows.price_level)
+    return rows.mutate(usd_2022=dollars.nullif(0.0)).drop("price_level", "price_level_2022")
