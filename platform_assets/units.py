@@ -20,8 +20,7 @@ SCALES: dict[str, tuple[float, str]] = {  # name -> how many of which base unit
     "m": (1.0, "m"), "mm": (1e-3, "m"), "cm": (1e-2, "m"), "km": (1e3, "m"), "kg": (1.0, "kg"), "g": (1e-3, "kg"), "t": (1e3, "kg"),
     "L": (1e-3, "m3"), "m3": (1.0, "m3"), "share": (1.0, ""), "ratio": (1.0, ""), "%": (1e-2, ""), "1": (1.0, ""),
     "item": (1.0, "item"), "copy": (1.0, "item"), "vCPU": (1.0, "vCPU"), "GPU": (1.0, "GPU"), "token": (1.0, "token"), "request": (1.0, "request"),
-    "user": (1.0, "user"), "line": (1.0, "line"), "visit": (1.0, "visit"), "FTE": (1.0, "FTE"),
-    "person": (1.0, "person"),
+    "user": (1.0, "user"), "person": (1.0, "person"), "line": (1.0, "line"), "visit": (1.0, "visit"), "message": (1.0, "message"), "FTE": (1.0, "FTE"),
 }  # fmt: skip
 
 

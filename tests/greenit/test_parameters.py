@@ -21,6 +21,7 @@ KEYS = {
     "cloud_region": ["provider", "region_id"], "device_energy": ["item_key"], "device_factor": ["item_key", "phase", "criterion"],
     "device_lifetime": ["item_key"], "language_model_coefficient": ["model", "key"], "server_coefficient": ["model", "key"],
     "server_component": ["component", "term", "criterion"], "web_coefficient": ["model", "key"], "wue": ["provider", "region_id"],
+    "language_model": ["provider", "model"], "service_energy": ["service_key"], "service_factor": ["service_key", "phase", "criterion"],
     "pue": ["provider", "region_id"], "scope_rule": ["domain", "ownership", "phase"], "status_rule": ["status"], "usage_rate": ["ownership"],
 }  # fmt: skip
 
@@ -87,7 +88,7 @@ def test_every_region_has_a_grid_factor_and_the_world_has_one_in_every_criterion
 
 def test_each_criterion_has_one_unit_everywhere(reference):
     units = {"GWP": "kgCO2e", "PE": "MJ", "ADPe": "kgSbeq"}
-    for name in ("device_factor", "grid_factor", "grid_factor_multicriteria", "cloud_meter_embodied"):
+    for name in ("device_factor", "grid_factor", "grid_factor_multicriteria", "cloud_meter_embodied", "service_factor"):
         said = reference(name).select("criterion", "unit").distinct().to_pyarrow().to_pylist()
         assert all(units[row["criterion"]] == row["unit"] for row in said), name
 
@@ -154,6 +155,6 @@ def test_every_mapped_unit_and_kind_is_a_word_of_the_vocabulary(reference):
 
 
 def test_a_meters_interval_holds_its_value(reference):
-    for name in ("cloud_meter_energy", "cloud_meter_embodied"):
+    for name in ("cloud_meter_energy", "cloud_meter_embodied", "service_energy", "service_factor"):
         odd = reference(name).filter((_.value_min > _.value) | (_.value_max < _.value))
         assert odd.count().execute() == 0, name
