@@ -117,18 +117,27 @@ def _exponent_fits(number: ir.StringValue, scale: int) -> ir.BooleanValue:
 
 
 def to_date(value: ir.StringValue, format_column: ir.StringValue, conventions: Conventions) -> ir.DateValue:
-    """The date that the format's pattern gives, NULL otherwise (also for 30 February)."""
-    return by_format(trimmed(value), format_column, conventions, lambda text, c: _parsed(text, c.date_pattern).date())
+    """The date that the first of the format's patterns gives that fits, NULL otherwise (also for 30 February)."""
+
+    def read(text: ir.StringValue, c: Convention) -> ir.Value:
+        return _first(text, c.date_pattern, *c.date_patterns).date()
+
+    return by_format(trimmed(value), format_column, conventions, read)
 
 
 def to_timestamp(value: ir.StringValue, format_column: ir.StringValue, conventions: Conventions) -> ir.TimestampValue:
     """The moment (UTC, no zone) that the first of the format's patterns gives that fits, NULL otherwise."""
 
     def read(text: ir.StringValue, c: Convention) -> ir.Value:
-        found = [_parsed(text, pattern) for pattern in (c.timestamp_pattern, *c.timestamp_patterns)]
-        return found[0] if len(found) == 1 else ibis.coalesce(*found)
+        return _first(text, c.timestamp_pattern, *c.timestamp_patterns)
 
     return by_format(trimmed(value), format_column, conventions, read)
+
+
+def _first(text: ir.StringValue, *patterns: str) -> ir.TimestampValue:
+    """What the first pattern gives that the text follows."""
+    found = [_parsed(text, pattern) for pattern in patterns]
+    return found[0] if len(found) == 1 else ibis.coalesce(*found)
 
 
 def is_by_day(format_column: ir.StringValue, conventions: Conventions) -> ir.BooleanValue:
@@ -174,6 +183,41 @@ def joined_rejects(one: ir.ArrayValue, other: ir.ArrayValue) -> ir.ArrayValue:
 def unreadable(raw: ir.StringValue, read: ir.Value) -> ir.BooleanValue:
     """There was text and it could not be read."""
     return trimmed(raw).notnull() & read.isnull()
+
+
+# what a table's function adds to the rows that `parsed` gives
+
+
+def refusing(rows: ir.Table, *entries: Entry) -> ir.Table:
+    """The rows with these entries in `_rejects`, after those that are there."""
+    return rows.mutate(_rejects=joined_rejects(rows["_rejects"], rejects(*entries)))
+
+
+def conformed(rows: ir.Table, raw: str, vocabulary: ir.Table, value: str, is_required: bool = False) -> ir.Table:
+    """The rows with `<raw>__known`: the vocabulary's `value` for the word of column `raw`, NULL where there is none.
+
+    A word that the vocabulary does not know is DOMAIN, a required one that is not there MISSING_VALUE.
+    """
+    known = vocabulary.select(alias__of_word="alias", **{f"{raw}__known": vocabulary[value]})
+    found = rows.mutate(word__of_row=slug(rows[raw])).left_join(known, [("word__of_row", "alias__of_word")]).drop("word__of_row", "alias__of_word")
+    entries: list[Entry] = [(unreadable(found[raw], found[f"{raw}__known"]), "DOMAIN", raw, found[raw])]
+    if is_required:
+        entries.append((trimmed(found[raw]).isnull(), "MISSING_VALUE", raw, found[raw]))
+    return refusing(found, *entries)
+
+
+def referring(rows: ir.Table, column: str, other: ir.Table, key: str) -> ir.Table:
+    """The rows with DOMAIN where `column` says what `key` of the other table, in which it is unique, does not have."""
+    found = rows.left_join(other.select(key__of_other=key), [(column, "key__of_other")])
+    is_stranger = found[column].notnull() & found["key__of_other"].isnull()
+    return refusing(found, (is_stranger, "DOMAIN", column, found[column], f"{column}__is_known")).drop("key__of_other")
+
+
+def unrepeated(rows: ir.Table, *key: str) -> ir.Table:
+    """The rows with DUPLICATE where a key stands more than once. Every row of it is refused, equal ones too: nobody can say which one is true."""
+    counted = rows.mutate(copies__of_key=ibis._.count().over(ibis.window(group_by=list(key))))
+    is_whole = ibis.and_(*(counted[name].notnull() for name in key))
+    return refusing(counted, (is_whole & (counted["copies__of_key"] > 1), "DUPLICATE", key[-1], counted[key[-1]])).drop("copies__of_key")
 
 
 # typed reading by contract

@@ -94,6 +94,14 @@ def references(look: Look, column: str, table: str, key: str) -> Expectation:
 
 
 @kind
+def registers(look: Look, column: str, table: str, key: str) -> Expectation:
+    """Every value of `key` in another table of the same store stands in `column` here. A register without a row registers nothing: nothing is compared."""
+    here = f'SELECT "{column}" FROM {look.rows} known'
+    return unexpected(f'SELECT "{key}", count(*) AS rows FROM {look.other(table)} t WHERE "{key}" IS NOT NULL AND "{key}" NOT IN ({here}) '
+                      f"AND EXISTS ({here}) GROUP BY 1")
+
+
+@kind
 def volume(look: Look, max_change: float, min_history: int = 3) -> Expectation:
     """The number of rows lies within `max_change` (0.5: half) of the median of this customer's own last versions; no bound before there are
     `min_history` of them."""

@@ -18,8 +18,8 @@ from partitions.errors import ContractError
 class Convention:
     """How text is to be read: patterns are strptime's; `group_mark` lists every mark that may group digits ("" = none).
 
-    `timestamp_patterns`: further patterns that stand beside `timestamp_pattern` in one file, tried in order. A pattern's zeros are demanded
-    unless it says `%-m` or `%-d`.
+    `date_patterns` and `timestamp_patterns`: further patterns that stand beside `date_pattern` and `timestamp_pattern` in one file, tried in
+    order. A pattern's zeros are demanded unless it says `%-m` or `%-d`.
     """
 
     decimal_mark: str = "."
@@ -27,6 +27,7 @@ class Convention:
     date_pattern: str = "%Y-%m-%d"
     timestamp_pattern: str = "%Y-%m-%dT%H:%M:%SZ"
     timestamp_patterns: tuple[str, ...] = ()
+    date_patterns: tuple[str, ...] = ()
 
     @property
     def is_by_day(self) -> bool:
@@ -95,11 +96,12 @@ class Format(BaseModel):
         if not isinstance(value, Mapping):
             return value
         known = Convention.__dataclass_fields__
-        more = value.get("timestamp_patterns", [])
-        wrong = {str(name) for name in value if name not in known or (name != "timestamp_patterns" and not isinstance(value[name], str))}
-        if strangers := sorted(wrong | ({"timestamp_patterns"} if not isinstance(more, list) or not all(isinstance(one, str) for one in more) else set())):
+        lists = {name: value[name] for name in ("timestamp_patterns", "date_patterns") if name in value}
+        wrong = {str(name) for name in value if name not in known or (name not in lists and not isinstance(value[name], str))}
+        wrong |= {name for name, more in lists.items() if not isinstance(more, list) or not all(isinstance(one, str) for one in more)}
+        if strangers := sorted(wrong):
             raise ValueError(f"unknown or not text: {', '.join(strangers)}; known: {', '.join(known)}")
-        return Convention(**{**value, "timestamp_patterns": tuple(more)})
+        return Convention(**{**value, **{name: tuple(more) for name, more in lists.items()}})
 
     @field_validator("delimiter", "quote")
     @classmethod

@@ -167,7 +167,7 @@ def _replace(session: Session, spec: TableSpec, sql: str, has_rejects: bool, inp
     apart = SetApart()
     if has_rejects and not _all_loaded(spec, rows, landed, inputs):
         source = next((v.table_name for v in inputs if "_bronze." in v.table_name), None)
-        left_out = sum(v.row_count for v in inputs) - rows if source and spec.accounting == "one_to_one" else 0
+        left_out = _rows_passed_on(spec, inputs) - rows if source and spec.accounting == "one_to_one" else 0
         apart = set_apart(session, spec, judged, decided, source, left_out)
     rejected = rejected_rows(con, spec) if any(c.action == "reject" for c in decided.values()) else 0
     return rows + apart.admitted, SetApart(apart.admitted, broken + apart.quarantined, rejected)
@@ -177,7 +177,12 @@ def _all_loaded(spec: TableSpec, rows: int, landed: Loaded | None, inputs: list[
     """Whether a count says that no row was refused."""
     if landed and spec.layer == "bronze":
         return rows == landed.rows
-    return spec.accounting == "one_to_one" and rows == sum(v.row_count for v in inputs)
+    return spec.accounting == "one_to_one" and rows == _rows_passed_on(spec, inputs)
+
+
+def _rows_passed_on(spec: TableSpec, inputs: list[Version]) -> int:
+    """Rows that a one_to_one table answers for: those of the layer before. A table of its own layer is looked up in and passes none on."""
+    return sum(v.row_count for v in inputs if not v.table_name.startswith(f"{spec.schema}."))
 
 
 def _account(session: Session, spec: TableSpec, rows: int, quarantined: int, inputs: list[Version]) -> int | None:
@@ -188,7 +193,7 @@ def _account(session: Session, spec: TableSpec, rows: int, quarantined: int, inp
         account(landed, _accounted_for(session, spec, landed), customer=session.customer_id, table=spec.qualified)
         rows_in = landed.counted
     elif spec.accounting == "one_to_one":
-        rows_in = sum(v.row_count for v in inputs)
+        rows_in = _rows_passed_on(spec, inputs)
     else:
         return None
     if rows_in != rows + quarantined:

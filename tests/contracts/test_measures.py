@@ -45,7 +45,7 @@ def judged(session: Session, made, expectation: str, engine: str = "strata", **k
 
 
 def test_the_kinds_tested_here_are_all_there_are() -> None:
-    assert set(KINDS) == {"references", "volume", "distribution", "conservation", "reconciliation"}
+    assert set(KINDS) == {"references", "registers", "volume", "distribution", "conservation", "reconciliation"}
 
 
 def test_the_volume_is_judged_by_the_customers_own_history(session: Session) -> None:

@@ -16,7 +16,9 @@ ORIGIN = {"_file": "hand.csv", "_sha256": "ab" * 32}
 LAPTOP = {
     "equipment_id": "e1", "model": "LATITUDE 5420", "manufacturer": "Dell", "item_type": "Laptop", "quantity": "2", "status": "In use",
     "ownership": None, "purchase_date": "2024-01-01", "retired_date": None, "exported_at": None, "country": "France", "site": "Paris",
-    "datacentre": None, "org_unit": "IT", "energy_kwh_per_year": None, "unit_price": None, "currency": None, "_format": "strata_1",
+    "datacentre": None, "org_unit": "IT", "energy_kwh_per_year": None, "unit_price": None, "currency": None,
+    "condition": None, "cpu_model": None, "cpu_units": None, "cpu_cores": None, "cpu_tdp_watts": None, "ram_gb": None, "ssd_gb": None, "hdd_units": None,
+    "power_watts": None, "expected_lifetime_years": None, "_format": "strata_1",
 }  # fmt: skip
 HOUR = {
     "AvailabilityZone": None, "BilledCost": "0.34", "BillingAccountId": "111", "BillingAccountName": None, "BillingCurrency": "USD",
@@ -117,17 +119,32 @@ def year_2024(months):
 
 
 @pytest.fixture
-def clean(reference):
-    """`clean.equipment(bronze)` and `clean.cloud_usage(bronze)`: silver with the repository's vocabularies."""
-    from platform_assets.greenit.silver.cloud_usage import cloud_usage
-    from platform_assets.greenit.silver.equipment import equipment
+def delivered():
+    """`delivered(table, {...}, ...)`: bronze rows of a source, as text; NULL where nothing is said, format strata_1 unless a row names another."""
+
+    def build(table, *changes):
+        lines = [{**ORIGIN, "_format": "strata_1", **change, "_row": place} for place, change in enumerate(changes, 1)]
+        return as_table(lines, {column.name: column.type for column in contract(DOMAIN / "bronze" / f"{table}.odcs.yaml").columns})
+
+    return build
+
+
+@pytest.fixture
+def clean(reference, table_of):
+    """`clean.<table>(bronze, <other table>=…)`: a table of silver with the repository's vocabularies; other tables that it looks up in are empty."""
+    import importlib
+    import inspect
 
     class Clean:
-        def equipment(self, bronze):
-            return equipment(bronze, *map(reference, ("country", "equipment_status", "ownership")))
+        def __getattr__(self, table):
+            asset = getattr(importlib.import_module(f"platform_assets.greenit.silver.{table}"), table)
+            names = list(inspect.signature(asset.op.compute_fn.decorated_fn).parameters)
 
-        def cloud_usage(self, bronze):
-            return cloud_usage(bronze, *map(reference, ("provider", "unit", "instance_pattern", "charge_category", "charge_class", "service_category")))
+            def call(bronze, **given):
+                others = {n: table_of("silver", n) for n in names[1:] if n not in given and (DOMAIN / "silver" / f"{n}.py").exists()}
+                return asset(bronze, **{n: given[n] if n in given else others[n] if n in others else reference(n) for n in names[1:]})
+
+            return call
 
     return Clean()
 

@@ -1,25 +1,30 @@
-"""The places equipment stands in, one row per site.
+"""The places equipment stands in, one clean row per line of the site register.
 
-What belongs here: what the inventory says of a site. What does not: PUE and grid factors (parameters/).
+What belongs here: what the register says of a site, and how many inventory lines stand there. What does not: PUE and WUE where the register
+says none, grid factors (parameters/).
 """
 
 import ibis
 import ibis.expr.types as ir
 from ibis import _
 
+from platform_assets.conform import conformed, parsed, unrepeated
+from platform_assets.contracts import contract
+from platform_assets.greenit.bronze.site_register import CONVENTIONS
 from platform_assets.tables import table
+
+DATACENTRES = ("datacentre", "colocation")
 
 
 @table(__file__)
-def site(equipment: ir.Table) -> ir.Table:
-    """Distinct sites; a site that the inventory puts into several countries gets the one with most lines (ties: the first by code)."""
-    lines = equipment.filter(_.site_id.notnull()).group_by("site_id", "country_code").agg(lines=_.count(), datacentre_lines=_.is_datacentre.cast("int64").sum())
-    by_share = ibis.window(group_by="site_id", order_by=[_.country_code.isnull(), _.lines.desc(), _.country_code])
-    ranked = lines.mutate(place=ibis.row_number().over(by_share))
-    main = ranked.filter(_.place == 0).select("site_id", "country_code")
-    return (
-        ranked.group_by("site_id")
-        .agg(is_datacentre=_.datacentre_lines.sum() > 0, equipment_lines=_.lines.sum().cast("decimal(38, 0)").cast("int64"))
-        .join(main, "site_id")
-        .select("site_id", "is_datacentre", "country_code", "equipment_lines")
-    )
+def site(site_register: ir.Table, country: ir.Table, site_kind: ir.Table, equipment: ir.Table) -> ir.Table:
+    """Sites with conformed kind and country; a row with trouble carries `_rejects`. Of a repeated site every row is refused."""
+    read = unrepeated(parsed(site_register, contract(__file__), CONVENTIONS), "site_id")
+    read = conformed(read, "kind", site_kind, "site_kind", is_required=True)
+    read = conformed(read, "country", country, "country_code", is_required=True)
+    lines = equipment.group_by(standing_at="site_id").agg(lines=_.count())
+    return read.left_join(lines, [("site_id", "standing_at")]).select(
+        "site_id", "name", kind="kind__known", is_datacentre=_.kind__known.isin(DATACENTRES), country_code="country__known", pue="pue",
+        wue_l_per_kwh="wue_l_per_kwh", org_unit="org_unit", equipment_lines=ibis.coalesce(_.lines, 0), _file="_file", _row="_row", _sha256="_sha256",
+        _rejects="_rejects",
+    )  # fmt: skip
