@@ -6,7 +6,7 @@ A calculation gets the inputs of a case and the session's parameters and returns
 import ibis
 from ibis import _
 
-from platform_assets.greenit.gold import allocation, compute_power, electricity_scope2, language_model, spend, storage_and_transfer, water, web_page
+from platform_assets.greenit.gold import compute_power, electricity_scope2, language_model, sharing, spend, storage_and_transfer, water, web_page
 from platform_assets.greenit.gold.embodied import DAYS_PER_YEAR, amortised_share, cradle_to_grave, embodied_impact
 from platform_assets.greenit.gold.in_force import coefficients_of
 from platform_assets.greenit.gold.use_phase import (
@@ -119,10 +119,10 @@ def cpu_power(case, reference):
 def numecoeval(case, reference):
     if "physical_impact" in case:
         row = one(**case)
-        return figures(row, impact=allocation.allocated(row.physical_impact, allocation.share_of(row.vcpu, row.host_vcpu_sum)))
+        return figures(row, impact=sharing.allocated(row.physical_impact, sharing.share_of(row.vcpu, row.host_vcpu_sum)))
     if "virtual_impact" in case:
         row = one(**case)
-        return figures(row, impact=allocation.equal_share(row.virtual_impact, row.applications_on_vm))
+        return figures(row, impact=sharing.equal_share(row.virtual_impact, row.applications_on_vm))
     if "elec_kwh_year" in case:
         row = one(**{**case, "pue": case["pue"] or 1.75})  # the vector's PUE; ours for an unknown datacentre is 1.58 (pue.csv)
         kwh = device_kwh(row.quantity, row.elec_kwh_year, ibis.literal(DAYS_PER_YEAR), ibis.literal(1.0))

@@ -1,25 +1,71 @@
-"""Sharing what a host does among virtual machines and applications (formula A3 of docs/method.md).
+"""Who a host's impacts are for: virtual machines, the applications on them, and what nobody uses (formula A3 of docs/method.md).
 
-What belongs here: keys, shares and the remainder. What does not: impacts of the host.
+What belongs here: one share per host, machine and application, under both keys. What does not: the formulas (sharing.py), impacts (a reader
+multiplies: impact × share).
 """
+
+import ibis
 import ibis.expr.types as ir
+from ibis import _
+
+from platform_assets.greenit.gold.in_force import NEWEST, coefficients_of
+from platform_assets.greenit.gold.sharing import allocated, equal_share, share_of, unallocated
+from platform_assets.tables import table
+
+KEYS = ("capacity", "allocated")
+NOBODY = "(unallocated)"  # a share of a host that no machine has, or of a machine that no application has
+SHARE = "decimal(38, 18)"
+DUST = 1e-9  # a remainder below it is rounding, not capacity, and goes to the largest child
+SUM = "decimal(38, 12)"
 
 
-def share_of(size: ir.NumericValue, total: ir.NumericValue) -> ir.NumericValue:
-    """Part of a whole, 0 to 1: vCPU of vCPUs, GB of GBs. NULL where a size is not known or the whole is 0, never a guess."""
-    return size / total.nullif(0)
+@table(__file__)
+def allocation(equipment: ir.Table, virtual_machine: ir.Table, application: ir.Table, server_coefficient: ir.Table) -> ir.Table:
+    """One row per host, key, machine and application; the shares of a host and key sum to 1, exactly.
+
+    Key `capacity` divides by what the host could carry, so that what is idle stands as `(unallocated)`; `allocated` divides by what its machines
+    have, so that all of it is shared. A host of unknown capacity has the same shares under both. A machine without a size has no row: it is in
+    the unallocated, never a guess.
+    """
+    threads = coefficients_of(server_coefficient, "boavizta", ("threads_per_core",), NEWEST)
+    hosts = equipment.cross_join(threads).select(
+        equipment_id="equipment_id", vcpu_capacity=_.cpu_cores * _.threads_per_core * _.quantity, gb_capacity=_.ssd_gb * _.quantity
+    )
+    machines = machine_shares(virtual_machine, hosts)
+    children = application_shares(machines, application)
+    return with_remainder(children)
 
 
-def allocated(parent: ir.NumericValue, share: ir.NumericValue) -> ir.NumericValue:
-    """What a child carries of its parent, in the parent's unit."""
-    return parent * share
+def machine_shares(virtual_machine: ir.Table, hosts: ir.Table) -> ir.Table:
+    """Per machine and key its share of its host: explicit, else by vCPU (compute) or GB (storage). More machines than capacity fill it."""
+    met = virtual_machine.join(hosts, "equipment_id")
+    is_storage = met.kind == "storage"
+    met = met.mutate(size=is_storage.ifelse(met.storage_gb, met.vcpu), capacity=is_storage.ifelse(met.gb_capacity, met.vcpu_capacity), kind=met.kind.fill_null("compute"))
+    on_host = ibis.window(group_by=["equipment_id", "kind"])
+    total = met.size.cast(SUM).sum().over(on_host).cast("float64")
+    whole = {"capacity": ibis.greatest(ibis.coalesce(met.capacity, total), total), "allocated": total}
+    basis = met.explicit_share.notnull().ifelse("explicit", is_storage.ifelse("storage_gb", "vcpu"))
+    keyed = [met.mutate(allocation_key=ibis.literal(key), basis=basis, vm_share=ibis.coalesce(met.explicit_share, share_of(met.size, whole[key]))) for key in KEYS]
+    return ibis.union(*keyed).filter(_.vm_share.notnull()).select("equipment_id", "vm_id", "allocation_key", "basis", "vm_share")
 
 
-def unallocated(parent: ir.NumericValue, allocated_sum: ir.NumericValue) -> ir.NumericValue:
-    """What no child carries: children and this are the parent. Shares of the host's capacity leave it (rightsizing), shares of the sum do not."""
-    return parent - allocated_sum
+def application_shares(machines: ir.Table, application: ir.Table) -> ir.Table:
+    """Machines by the applications on them: the share that is said, else all equal; a machine without one belongs to nobody in particular."""
+    on_vm = ibis.window(group_by="vm_id")
+    named = application.mutate(name=_.application_id + ibis.coalesce(ibis.literal(" ") + _.environment, ""), on_vm=_.count().over(on_vm))
+    shares = named.select("vm_id", application_id="name", app_share=ibis.coalesce(named.share, equal_share(ibis.literal(1.0), named.on_vm.cast("float64"))))
+    met = machines.left_join(shares, "vm_id").drop("vm_id_right")
+    return met.mutate(application_id=ibis.coalesce(met.application_id, NOBODY), share=allocated(met.vm_share, ibis.coalesce(met.app_share, 1.0))).drop("app_share", "vm_share")
 
 
-def equal_share(parent: ir.NumericValue, children: ir.NumericValue) -> ir.NumericValue:
-    """Parent / number of children: applications on one machine, where no better key is known. NULL without children."""
-    return parent / children.nullif(0)
+def with_remainder(children: ir.Table) -> ir.Table:
+    """Children as exact decimals, and the rest of each host: as a row of its own, or with the largest child where it is rounding only."""
+    exact = children.mutate(share=_.share.cast(SHARE))
+    host = ibis.window(group_by=["equipment_id", "allocation_key"])
+    largest = ibis.row_number().over(ibis.window(group_by=["equipment_id", "allocation_key"], order_by=[_.share.desc(), "vm_id", "application_id"]))
+    counted = exact.mutate(rest=unallocated(ibis.literal(1).cast(SHARE), _.share.sum().over(host).cast(SHARE)), place=largest)
+    is_dust = counted.rest.cast("float64").abs() < DUST
+    kept = counted.mutate(share=((counted.place == 0) & is_dust).ifelse((counted.share + counted.rest).cast(SHARE), counted.share))
+    rest = counted.filter((_.place == 0) & ~is_dust).mutate(vm_id=ibis.literal(NOBODY), application_id=ibis.literal(NOBODY), basis=ibis.literal("remainder"), share=_.rest)
+    columns = {"parent_id": ibis.literal("equipment-") + _.equipment_id, "share": _.share.cast(SHARE)}
+    return ibis.union(*(rows.select("vm_id", "application_id", "allocation_key", "basis", **columns) for rows in (kept, rest)))

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ibis import _
 
-from platform_assets.greenit.gold import allocation
+from platform_assets.greenit.gold import sharing
 from platform_assets.greenit.gold.electricity_scope2 import location_based, market_based
 from platform_assets.greenit.gold.embodied import amortised_share
 from platform_assets.greenit.gold.instance_footprint import embodied_per_hour, watts_at_load
@@ -86,16 +86,16 @@ def test_any_cutting_of_a_life_into_periods_carries_the_whole_once(days, years, 
 @given(host=st.floats(min_value=0, max_value=1e7), sizes=SIZES, free=st.integers(min_value=0, max_value=256))
 def test_children_and_the_unallocated_are_the_parent(host, sizes, free, duck):
     table = ibis.memtable({"vcpu": sizes}).mutate(host=ibis.literal(host), capacity=ibis.literal(sum(sizes) + free))
-    pieces = table.mutate(kg=allocation.allocated(table.host, allocation.share_of(table.vcpu, table.capacity)))
+    pieces = table.mutate(kg=sharing.allocated(table.host, sharing.share_of(table.vcpu, table.capacity)))
     summed = pieces.agg(kg=_.kg.sum(), host=_.host.max())
-    left = summed.select("kg", rest=allocation.unallocated(summed.host, summed.kg)).to_pyarrow().to_pylist()[0]
+    left = summed.select("kg", rest=sharing.unallocated(summed.host, summed.kg)).to_pyarrow().to_pylist()[0]
     assert left["kg"] + left["rest"] == pytest.approx(host, rel=1e-12, abs=1e-9)
     assert left["rest"] == pytest.approx(host * free / (sum(sizes) + free), rel=1e-9, abs=1e-6)
 
 
 def test_a_child_without_a_size_gets_no_share_and_a_parent_of_size_zero_gives_none(duck):
     table = ibis.memtable([{"vcpu": None, "total": 8.0}, {"vcpu": 2.0, "total": 0.0}], schema={"vcpu": "float64", "total": "float64"})
-    assert table.select(share=allocation.share_of(table.vcpu, table.total)).share.to_pyarrow().to_pylist() == [None, None]
+    assert table.select(share=sharing.share_of(table.vcpu, table.total)).share.to_pyarrow().to_pylist() == [None, None]
 
 
 @QUICK

@@ -1,0 +1,34 @@
+"""The equipment in service each month: how many, how old, past their lifetime, renewed, refurbished.
+
+What belongs here: counts over gold's activities of equipment. What does not: impacts.
+"""
+
+import ibis
+import ibis.expr.types as ir
+from ibis import _
+
+from platform_assets.tables import table
+
+DAYS_PER_YEAR = 365.25
+UNMAPPED = "unmapped"
+
+
+@table(__file__)
+def fleet(activity: ir.Table) -> ir.Table:
+    """Per month, domain and item: units in service, mean age at the end of the month, units past their expected lifetime, bought and retired in the
+    month, refurbished, and units that a meter or the inventory gives energy for. Age is of units whose purchase is known.
+    """
+    owned = activity.filter(_.source == "equipment").mutate(period=_.month_start, units=_.quantity.cast("float64"), item=ibis.coalesce(_.item_key, UNMAPPED))
+    month_end = (owned.period.cast("timestamp") + ibis.interval(months=1)).date()
+    age = month_end.delta(owned.purchase_date, unit="day").cast("float64") / DAYS_PER_YEAR
+    aged = owned.mutate(age_years=age, dated=owned.purchase_date.notnull().ifelse(owned.units, 0.0))
+    aged = aged.mutate(unit_years=_.age_years * _.units)
+    sums = {
+        "units": aged.units.sum(), "dated_units": aged.dated.sum(), "unit_years": aged.unit_years.sum(),
+        "past_lifetime_units": aged.units.sum(where=aged.age_years > aged.lifetime_years), "bought_units": aged.units.sum(where=aged.purchase_share == 1),
+        "retired_units": aged.units.sum(where=aged.disposal_share == 1), "refurbished_units": aged.units.sum(where=aged.condition == "refurbished"),
+        "metered_units": aged.units.sum(where=aged.dq_reliability == 1),
+    }  # fmt: skip
+    summed = aged.group_by("period", "domain", "item").agg(**sums)
+    known = {name: ibis.coalesce(summed[name], 0.0) for name in sums}
+    return summed.select("period", "domain", "item", **known, mean_age_years=summed.unit_years / summed.dated_units.nullif(0.0))
