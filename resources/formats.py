@@ -57,7 +57,8 @@ class Format(BaseModel):
     and a quote inside an unquoted field breaks the record, or is text where `quote_mode: literal` says so. JSON: headers are dotted
     paths, `$` is the whole record, `records` the path of the list of records; `undeclared: drop` keeps nothing of what no name takes, also
     of broken records (a HAR is full of cookies), and `addresses` are columns of URLs that lose what stands for a visitor.
-    XML: `records` is the name of the record's element. XLSX: `sheet` and `header_row`. `strict_types`: a Parquet column must have the contract's logical type, nothing is cast.
+    XML: `records` is the name of the record's element. XLSX: `sheet` and `header_row`.
+    `strict_types`: a Parquet column must have the contract's logical type, nothing is cast.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
