@@ -56,8 +56,10 @@ class Format(BaseModel):
 
     CSV: `quote: ""` declares that nothing is quoted and a quote is text (inventories with inch marks); otherwise quoting is RFC 4180's
     and a quote inside an unquoted field breaks the record, or is text where `quote_mode: literal` says so. JSON: headers are dotted
-    paths, `$` is the whole record, `records` the path of the list of records. XML: `records` is the name of the record's element.
-    XLSX: `sheet` and `header_row`. `strict_types`: a Parquet column must have the contract's logical type, nothing is cast.
+    paths, `$` is the whole record, `records` the path of the list of records; `undeclared: drop` keeps nothing of what no name takes, also
+    of broken records (a HAR is full of cookies), and `addresses` are columns of URLs that lose what stands for a visitor.
+    XML: `records` is the name of the record's element. XLSX: `sheet` and `header_row`.
+    `strict_types`: a Parquet column must have the contract's logical type, nothing is cast.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -73,6 +75,8 @@ class Format(BaseModel):
     sheet: str = ""
     header_row: int = Field(default=1, ge=1)
     strict_types: bool = False
+    undeclared: Literal["keep", "drop"] = "keep"
+    addresses: tuple[str, ...] = ()
     missing_column: Literal["SCHEMA", "FOCUS"] = "SCHEMA"
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     quote: str = Field(default='"', max_length=1)
@@ -85,7 +89,7 @@ class Format(BaseModel):
     required: tuple[str, ...] = ()
     convention: Convention = Convention()
 
-    @field_validator("null_tokens", "ignore", "required", "containers", "amounts", mode="before")
+    @field_validator("null_tokens", "ignore", "required", "containers", "amounts", "addresses", mode="before")
     @classmethod
     def _as_tuple(cls, value: Any) -> Any:
         return tuple(value) if isinstance(value, list) else value
@@ -123,6 +127,8 @@ class Format(BaseModel):
             raise ValueError("only CSV has a trailer")
         if self.containers and self.type in ("xlsx", "parquet"):
             raise ValueError(f"{self.type} is compressed already")
+        if self.type != "json" and (self.undeclared == "drop" or self.addresses):
+            raise ValueError("only JSON can drop what is undeclared and shorten addresses")
         if self.type == "xlsx" and not self.sheet or self.type == "xml" and not self.records:
             raise ValueError("xlsx declares its `sheet`, xml the name of its `records`")
         return self
@@ -152,7 +158,7 @@ def formats_of(declared: Mapping[str, Mapping[str, Any]], columns: Iterable[str]
             found = Format(name=name, **settings)
         except (ValidationError, TypeError) as error:
             raise ContractError(f"format {name} does not validate: {_reasons(error)}", fix="correct the contract's customProperty `formats`") from error
-        strangers = sorted({*found.columns.values(), *found.constants, *found.required, *found.summed} - known)
+        strangers = sorted({*found.columns.values(), *found.constants, *found.required, *found.summed, *found.addresses} - known)
         if strangers:
             raise ContractError(f"format {name} names columns that the contract does not have: {', '.join(strangers)}", fix="use the contract's column names")
         formats[name] = found

@@ -259,7 +259,11 @@ class _Document:
             self.out.add(self.shape.cells(value, len(raw) > CELL_LIMIT_BYTES), len(raw))
         except Fault as fault:
             self.scanner.flags.clear()
-            self.out.fault(fault.rule, raw.encode(), fault.column)
+            self.set_apart(fault.rule, raw.encode(), fault.column)
+
+    def set_apart(self, rule: str, raw: bytes, column: str | None = None) -> None:
+        """A record that breaks a rule; without its text where the format drops what is undeclared."""
+        self.out.fault(rule, raw if self.shape.keeps_rest else b"", column)
 
     def descend(self, path: list[str]) -> None:
         """Through objects to the list of records; what lies beside it is read and left."""
@@ -344,7 +348,7 @@ class _Document:
         for left, right in zip(bounds, bounds[1:], strict=False):
             piece = window[left + 1 : right].strip(BLANK)
             if _Marks(piece).deepest > DEPTH_LIMIT:
-                self.out.fault("DEPTH", piece)
+                self.set_apart("DEPTH", piece)
             else:
                 self.keep(self.parsed(piece), _decoded(piece))
 

@@ -6,6 +6,7 @@ xml_records) and what a value means (silver).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from math import isinf
@@ -16,6 +17,7 @@ from resources.headers import COLUMN_LIMIT, Refusal, refuse_missing, refuse_unde
 from resources.records import CELL_LIMIT_BYTES
 
 WHOLE = "$"
+VISITOR = re.compile(r"(?<=//)[^/?#@]*@|[?#].*", re.DOTALL)  # of a URL: user and password, query, fragment
 
 
 class Number(str):
@@ -75,6 +77,11 @@ def refuse_large(cells: Iterable[str | None]) -> None:
             raise Fault("CELL_SIZE")
 
 
+def address(url: str) -> str:
+    """A URL without user, query and fragment; of a `data:` URL, which is its content, the scheme alone."""
+    return "data:" if url.startswith("data:") else VISITOR.sub("", url)
+
+
 class Shape:
     """How records of one format become rows: `header` are its declared names without the ignored ones."""
 
@@ -86,6 +93,8 @@ class Shape:
         kinds = {name: types.get(format.column_of(name) or "", "") for name in self.header}
         self.allowed = [ALLOWED.get(kinds[name]) if format.strict_types else None for name in self.header]
         self.is_numeric = [kinds[name] in NUMERIC for name in self.header]
+        self.keeps_rest = format.undeclared == "keep"
+        self._addresses = [index for index, name in enumerate(self.header) if format.column_of(name) in format.addresses]
         self._fast = [(name, allowed is None or str in allowed) for name, allowed in zip(self.header, self.allowed, strict=True)]
         self.is_whole = self.header == (WHOLE,)
         self.nulls = frozenset(format.null_tokens)
@@ -113,6 +122,8 @@ class Shape:
                 append(None)
             else:
                 append(self._cell(name, value, self.allowed[index], self.is_numeric[index]))
+        for index in self._addresses:
+            found[index] = address(found[index] or "") or None
         found.append(self._extra(record))
         if is_large:
             refuse_large(found)
@@ -131,7 +142,7 @@ class Shape:
         keys = record.keys()
         if not keys <= self.seen.keys():
             self.seen.update(dict.fromkeys(keys))
-        if self._is_flat and keys <= self._leaves:
+        if not self.keeps_rest or (self._is_flat and keys <= self._leaves):
             return None
         left: dict[str, Any] = {}
         _left_over(record, self._tree, "", left)

@@ -175,3 +175,22 @@ def test_a_file_whose_every_row_has_the_same_fault_in_one_column_is_refused(tmp_
     assert refusal(tmp_path, line * 10, strict, types=TYPED) == "TYPE"
     assert len(read_text(tmp_path, line * 9, strict, types=TYPED).rejects) == 9
     assert len(read_text(tmp_path, line * 10 + '{"id": 2, "name": 1}\n', strict, types=TYPED).rejects) == 11
+
+
+def test_a_format_can_drop_what_is_undeclared_and_what_stands_for_a_visitor_in_an_address(tmp_path):
+    """A HAR is full of cookies, and its URLs of sessions: neither is loaded, not even from a record that breaks a rule."""
+    har = Format(name="h", type="json", records="log.entries", columns={"request.url": "id", "_size": "name"}, undeclared="drop", addresses=("id",), required=("id",))
+    urls = ["https://me:secret@a.example/x?s=secret#secret", "data:text/plain,secret", "https://a.example/b@c", None]
+    entries = [{"request": {"url": url, "cookies": ["secret"]}, "_size": 5, "_initiator": "https://a.example/?secret"} for url in urls]
+    broken = '{"request": {"url": "https://a.example/?secret"}, "secret": 1, "secret": 2}'
+    found = read_text(tmp_path, f'{{"log": {{"pages": [{{"title": "secret"}}], "entries": [{json.dumps(entries)[1:-1]}, {broken}]}}}}', har)
+    assert found.rows == [(1, "https://a.example/x", "5", None), (2, "data:", "5", None), (3, "https://a.example/b@c", "5", None), (4, None, "5", None)]
+    assert (found.extras, found.rejects) == ({}, [(5, "JSON_DUP_KEY", "")])
+    assert found.facts.unexpected == ()
+
+
+@pytest.mark.parametrize("said", [{"undeclared": "drop"}, {"addresses": ("id",)}])
+def test_only_json_drops_and_shortens(said):
+    for kind in ({"type": "csv"}, {"type": "jsonl"}, {"type": "xml", "records": "thing"}):
+        with pytest.raises(ValueError, match="only JSON can drop"):
+            Format(name="x", **kind, **said)
