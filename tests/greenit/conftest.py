@@ -1,5 +1,6 @@
 """What the tests of this domain share: bronze rows made by hand, the repository's parameters and vocabularies, months, results as dicts."""
 
+import shutil
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -125,6 +126,23 @@ def delivered():
     def build(table, *changes):
         lines = [{**ORIGIN, "_format": "strata_1", **change, "_row": place} for place, change in enumerate(changes, 1)]
         return as_table(lines, {column.name: column.type for column in contract(DOMAIN / "bronze" / f"{table}.odcs.yaml").columns})
+
+    return build
+
+
+@pytest.fixture
+def landed(tmp_path):
+    """`landed(source, format, path)`: the bronze rows of a file, read as a delivery is; every record of it is a row."""
+    from platform_assets.landing import source_contract
+    from tests.landing.readers import read
+
+    def build(source, format, path):
+        said = source_contract(source)
+        copy = Path(shutil.copy(path, tmp_path))
+        found = read(copy, said.formats[format], said.columns, types=said.types)
+        assert found.rejects == []
+        lines = [{**ORIGIN, "_format": format, "_row": row, **dict(zip(said.columns, cells, strict=True))} for row, *cells in found.rows]
+        return as_table(lines, {column.name: column.type for column in contract(DOMAIN / "bronze" / f"{source}.odcs.yaml").columns})
 
     return build
 

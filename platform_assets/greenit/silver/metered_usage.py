@@ -34,7 +34,7 @@ def impossible(read: ir.Table) -> list[tuple]:
     says_nothing = read.energy_kwh.isnull() & read.hours_on.isnull() & read.cpu_pct.isnull()
     return [
         ((read.days < 1) | ~is_one_month, "DATE_RANGE", "end_date", read.end_date),
-        (read.hours_on > 24 * read.days + CLOCK_CHANGE_HOURS, "NUMBER_RANGE", "hours_on", read.hours_on),
+        ((read.days > 0) & (read.hours_on > 24 * read.days + CLOCK_CHANGE_HOURS), "NUMBER_RANGE", "hours_on", read.hours_on),
         (read["_rejects"].isnull() & says_nothing, "MISSING_VALUE", "energy_kwh", read.energy_kwh.cast("string")),
     ]
 

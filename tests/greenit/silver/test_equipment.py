@@ -54,6 +54,19 @@ def test_a_purchase_after_the_export_is_an_order_and_passes(clean, inventory, ro
     assert line["_rejects"] is None
 
 
+def test_a_server_may_say_its_configuration(clean, inventory, rows):
+    said = {"condition": "Reconditionné", "cpu_model": " Norrland X7 ", "cpu_units": "2", "cpu_cores": "48", "cpu_tdp_watts": "165.5", "ram_gb": "384", "ssd_gb": "3840",
+            "hdd_units": "0", "power_watts": "310", "expected_lifetime_years": "6.5"}  # fmt: skip
+    (line,) = rows(clean.equipment(inventory(said)))
+    assert [line[name] for name in said] == ["refurbished", "Norrland X7", 2, 48, 165.5, 384.0, 3840.0, 0, 310.0, 6.5]
+    assert line["_rejects"] is None
+
+
+def test_what_an_inventory_does_not_say_of_a_configuration_stays_unknown(clean, inventory, rows):
+    (line,) = rows(clean.equipment(inventory({})))
+    assert [line[name] for name in ("condition", "cpu_units", "cpu_cores", "cpu_tdp_watts", "ram_gb", "power_watts", "expected_lifetime_years")] == [None] * 7
+
+
 BAD = [
     ({"equipment_id": " "}, "MISSING_VALUE", "equipment_id"), ({"item_type": None}, "MISSING_VALUE", "item_type"),
     ({"quantity": None}, "MISSING_VALUE", "quantity"), ({"status": ""}, "MISSING_VALUE", "status"),
@@ -65,6 +78,10 @@ BAD = [
     ({"purchase_date": "2023-02-29"}, "DATE_FORMAT", "purchase_date"), ({"retired_date": "16/06/2023"}, "DATE_FORMAT", "retired_date"),
     ({"status": "Retired", "retired_date": "2023-12-31"}, "DATE_RANGE", "retired_date"),
     ({"country": "Frankreich-Nord"}, "DOMAIN", "country"),
+    ({"purchase_date": "2024-01-01", "retired_date": "2023-12-31"}, "DATE_RANGE", "retired_date"),
+    ({"cpu_cores": "1.7"}, "NUMBER_FORMAT", "cpu_cores"), ({"cpu_cores": "-1"}, "NUMBER_RANGE", "cpu_cores"), ({"ram_gb": "lots"}, "NUMBER_FORMAT", "ram_gb"),
+    ({"cpu_tdp_watts": "-5"}, "NUMBER_RANGE", "cpu_tdp_watts"), ({"expected_lifetime_years": "0"}, "NUMBER_RANGE", "expected_lifetime_years"),
+    ({"power_watts": "-1"}, "NUMBER_RANGE", "power_watts"), ({"condition": "battered"}, "DOMAIN", "condition"),
     ({"status": "sleeping"}, "DOMAIN", "status"), ({"ownership": "stolen"}, "DOMAIN", "ownership"),
 ]  # fmt: skip
 
