@@ -192,3 +192,16 @@ def reconciliation(look: Look, column: str, table: str, other: str, by: Sequence
             f'SELECT {there}, NULL, "{other}" FROM {look.other(table)} o WHERE {other_where}')
     sums = f"SELECT {keys}, coalesce(sum(one), 0) AS one, coalesce(sum(two), 0) AS two FROM ({both}) rows_of_both GROUP BY {keys}"
     return unexpected(f"SELECT * FROM ({sums}) s WHERE abs(one - two) > {tolerance} * abs(two)")
+
+
+@kind
+def agreement(look: Look, where: str = "true") -> Expectation:
+    """Rows of `expected`, `actual`, `difference` and `tolerance` agree: the difference is within the tolerance, which is relative."""
+    return unexpected(f"SELECT * FROM {look.rows} t WHERE ({where}) AND abs(difference) > tolerance * abs(expected)")
+
+
+@kind
+def bridge(look: Look, of: str, to: str, effects: Sequence[str]) -> Expectation:
+    """The effects add up to the difference of two columns, to the last digit."""
+    summed = " + ".join(f'"{effect}"' for effect in effects)
+    return unexpected(f'SELECT * FROM {look.rows} t WHERE "{of}" - "{to}" <> {summed}')

@@ -17,6 +17,7 @@ from resources.storage import TableSpec
 
 IBIS_TYPES = {"varchar": "string", "bigint": "int64", "double": "float64", "timestamp": "timestamp", "date": "date", "boolean": "boolean"}
 KEPT = 256
+ibis.options.sql.fuse_selects = False  # merged selects repeat a column's expression wherever it is used: gold/activity grew to 2.6 MB of SQL instead of 0.6
 
 _sql: dict[tuple[Any, str], str] = {}
 

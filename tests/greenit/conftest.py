@@ -1,6 +1,9 @@
 """What the tests of this domain share: bronze rows made by hand, the repository's parameters and vocabularies, months, results as dicts."""
 
 import shutil
+import importlib
+import inspect
+import itertools
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -10,9 +13,11 @@ import pytest
 
 from platform_assets.contracts import contract
 from resources.accounting import SHARE_COLUMNS
+from resources.expressions import sql_of, unbound
 
 PROJECT = Path(__file__).parents[2]
 DOMAIN = PROJECT / "platform_assets" / "greenit"
+NUMBERS = itertools.count()
 ORIGIN = {"_file": "hand.csv", "_sha256": "ab" * 32}
 LAPTOP = {
     "equipment_id": "e1", "model": "LATITUDE 5420", "manufacturer": "Dell", "item_type": "Laptop", "quantity": "2", "status": "In use",
@@ -167,25 +172,60 @@ def clean(reference, table_of):
     return Clean()
 
 
+COMPILED = {}  # table of gold -> its inputs by name, and its SQL, as a run compiles it: once per process
+
+
+def compiled(name):
+    """The inputs of a gold table and its SQL over tables of these names."""
+    if name not in COMPILED:
+        asset = getattr(importlib.import_module(f"platform_assets.greenit.gold.{name}"), name)
+        inputs = {one: contract(found) for one in inspect.signature(asset.op.compute_fn.decorated_fn).parameters for found in [contract_of(one)] if found}
+        columns = {one: [(column.name, column.type) for column in made.columns] for one, made in inputs.items()}
+        if "months" in inspect.signature(asset.op.compute_fn.decorated_fn).parameters:
+            columns["months"] = [("month_start", "date"), ("month_end", "date")]
+        expression = asset(**{one: unbound(one, kinds) for one, kinds in columns.items()})
+        COMPILED[name] = (list(columns), sql_of(expression, "duckdb"))
+    return COMPILED[name]
+
+
+def contract_of(name):
+    """Where the contract of an input is: a table of silver or gold, a parameter or a vocabulary; None for months."""
+    places = [DOMAIN / "silver", DOMAIN / "gold", PROJECT / "parameters", PROJECT / "vocabularies"]
+    return next((place / f"{name}.odcs.yaml" for place in places if (place / f"{name}.odcs.yaml").exists()), None)
+
+
 @pytest.fixture
-def gold(reference, table_of):
-    """`gold.activity(equipment=…, cloud_usage=…, months=…)` and `gold.impact(activity)` with the repository's parameters (or others by name)."""
-    import inspect
-
-    from platform_assets.greenit.gold.activity import activity
-    from platform_assets.greenit.gold.impact import impact
-
-    def call(asset, given):
-        names = inspect.signature(asset.op.compute_fn.decorated_fn).parameters
-        empty = {name: table_of("silver", name) for name in ("equipment", "cloud_usage") if name in names and name not in given}
-        return asset(**{name: given[name] if name in given else empty[name] if name in empty else reference(name) for name in names})
+def gold(duck, reference, table_of):
+    """`gold.<table>(<input>=…)`: a gold table with the repository's parameters and empty tables of silver, or others by name. Inputs come by
+    position or name; the result is a table of the session."""
 
     class Gold:
-        def activity(self, **given):
-            return call(activity, given)
+        def __getattr__(self, name):
+            wanted, sql = compiled(name)
+            order = inspect.signature(getattr(importlib.import_module(f"platform_assets.greenit.gold.{name}"), name).op.compute_fn.decorated_fn).parameters
 
-        def impact(self, made, **given):
-            return call(impact, {"activity": made, **given})
+            def call(*made, **given):
+                given = {**dict(zip(order, made, strict=False)), **given}
+                for one in wanted:
+                    put(one, given[one] if one in given else other(one))
+                made = f"made_{name}_{next(NUMBERS)}"
+                duck.raw_sql(f'CREATE TEMP TABLE {made} AS {sql}')
+                return duck.table(made)
+
+            return call
+
+    def other(name):
+        place = contract_of(name)
+        return table_of(place.parent.name, name) if place.parent.parent == DOMAIN else reference(name)
+
+    def put(name, rows):
+        """An input under its own name, in a schema that goes before the parameters' tables."""
+        if rows.get_name() != name:
+            arrow = rows.to_pyarrow()
+            duck.raw_sql(f'DROP VIEW IF EXISTS temp."{name}"')
+            duck.con.register(name, arrow)
+        else:
+            duck.raw_sql(f'DROP VIEW IF EXISTS temp."{name}"')
 
     return Gold()
 
@@ -194,3 +234,16 @@ def gold(reference, table_of):
 def rows():
     """`rows(table, *order)`: the result as dicts."""
     return lambda table, *order: (table.order_by(*order) if order else table).to_pyarrow().to_pylist()
+
+
+@pytest.fixture
+def with_coverage(gold):
+    """`with_coverage(activity)`: its rows in order, and for each whether anything of it is in `impact`."""
+
+    def look(made):
+        reached = gold.impact(made).select("activity_id", "month_start").distinct().to_pyarrow().to_pylist()
+        found = {(row["activity_id"], row["month_start"]) for row in reached}
+        ordered = sorted(made.to_pyarrow().to_pylist(), key=lambda row: (row["activity_id"], row["month_start"]))
+        return [{**row, "is_covered": (row["activity_id"], row["month_start"]) in found} for row in ordered]
+
+    return look

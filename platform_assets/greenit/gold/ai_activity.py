@@ -8,7 +8,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from platform_assets.greenit.gold.data_quality import METERED
-from platform_assets.greenit.gold.in_force import join_grid, with_figures
+from platform_assets.greenit.gold.in_force import join_grid, month_of, with_figures
 from platform_assets.greenit.gold.service_activity import in_months, service, summed
 
 TOKENS = 1000.0
@@ -26,7 +26,7 @@ def ai_drivers(ai_usage: ir.Table, months: ir.Table, language_model: ir.Table, p
 
     A model's figure is IT energy, so the PUE is its own, else that of any datacentre; water of its cooling is not known.
     """
-    dated = ai_usage.mutate(month_start=_.day.truncate("M"))
+    dated = ai_usage.mutate(month_start=month_of(_.day))
     by_month = dated.group_by(*DIMENSIONS, "month_start").agg(tokens=summed(_.tokens_out), requests=summed(_.requests), lines=_.count())
     met = in_months(by_month, months).mutate(everywhere=ibis.literal("*"))
     take = {"model_id": "model_id", "kwh": "kwh_per_1k_tokens_out", "pue_model": "pue", "tech": "dq_tech"}

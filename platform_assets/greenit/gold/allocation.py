@@ -38,13 +38,13 @@ def allocation(equipment: ir.Table, virtual_machine: ir.Table, application: ir.T
 
 def machine_shares(virtual_machine: ir.Table, hosts: ir.Table) -> ir.Table:
     """Per machine and key its share of its host: explicit, else by vCPU (compute) or GB (storage). More machines than capacity fill it."""
-    met = virtual_machine.join(hosts, "equipment_id")
+    met = virtual_machine.join(hosts, "equipment_id").mutate(kind=_.kind.fill_null("compute"))
     is_storage = met.kind == "storage"
-    met = met.mutate(size=is_storage.ifelse(met.storage_gb, met.vcpu), capacity=is_storage.ifelse(met.gb_capacity, met.vcpu_capacity), kind=met.kind.fill_null("compute"))
+    met = met.mutate(size=is_storage.ifelse(met.storage_gb, met.vcpu), capacity=is_storage.ifelse(met.gb_capacity, met.vcpu_capacity))
     on_host = ibis.window(group_by=["equipment_id", "kind"])
     total = met.size.cast(SUM).sum().over(on_host).cast("float64")
     whole = {"capacity": ibis.greatest(ibis.coalesce(met.capacity, total), total), "allocated": total}
-    basis = met.explicit_share.notnull().ifelse("explicit", is_storage.ifelse("storage_gb", "vcpu"))
+    basis = ibis.cases((met.explicit_share.notnull(), "explicit"), (met.kind == "storage", "storage_gb"), else_="vcpu")
     keyed = [met.mutate(allocation_key=ibis.literal(key), basis=basis, vm_share=ibis.coalesce(met.explicit_share, share_of(met.size, whole[key]))) for key in KEYS]
     return ibis.union(*keyed).filter(_.vm_share.notnull()).select("equipment_id", "vm_id", "allocation_key", "basis", "vm_share")
 
@@ -52,7 +52,7 @@ def machine_shares(virtual_machine: ir.Table, hosts: ir.Table) -> ir.Table:
 def application_shares(machines: ir.Table, application: ir.Table) -> ir.Table:
     """Machines by the applications on them: the share that is said, else all equal; a machine without one belongs to nobody in particular."""
     on_vm = ibis.window(group_by="vm_id")
-    named = application.mutate(name=_.application_id + ibis.coalesce(ibis.literal(" ") + _.environment, ""), on_vm=_.count().over(on_vm))
+    named = application.mutate(name=_.application_id + ibis.coalesce(" " + _.environment, ""), on_vm=_.count().over(on_vm))
     shares = named.select("vm_id", application_id="name", app_share=ibis.coalesce(named.share, equal_share(ibis.literal(1.0), named.on_vm.cast("float64"))))
     met = machines.left_join(shares, "vm_id").drop("vm_id_right")
     return met.mutate(application_id=ibis.coalesce(met.application_id, NOBODY), share=allocated(met.vm_share, ibis.coalesce(met.app_share, 1.0))).drop("app_share", "vm_share")
@@ -62,10 +62,10 @@ def with_remainder(children: ir.Table) -> ir.Table:
     """Children as exact decimals, and the rest of each host: as a row of its own, or with the largest child where it is rounding only."""
     exact = children.mutate(share=_.share.cast(SHARE))
     host = ibis.window(group_by=["equipment_id", "allocation_key"])
-    largest = ibis.row_number().over(ibis.window(group_by=["equipment_id", "allocation_key"], order_by=[_.share.desc(), "vm_id", "application_id"]))
-    counted = exact.mutate(rest=unallocated(ibis.literal(1).cast(SHARE), _.share.sum().over(host).cast(SHARE)), place=largest)
+    largest = ibis.row_number().over(ibis.window(group_by=["equipment_id", "allocation_key"], order_by=[ibis.desc("share"), "vm_id", "application_id"]))
+    counted = exact.mutate(rest=unallocated(ibis.literal(1).cast(SHARE), exact.share.sum().over(host).cast(SHARE)).cast(SHARE), place=largest)
     is_dust = counted.rest.cast("float64").abs() < DUST
     kept = counted.mutate(share=((counted.place == 0) & is_dust).ifelse((counted.share + counted.rest).cast(SHARE), counted.share))
     rest = counted.filter((_.place == 0) & ~is_dust).mutate(vm_id=ibis.literal(NOBODY), application_id=ibis.literal(NOBODY), basis=ibis.literal("remainder"), share=_.rest)
-    columns = {"parent_id": ibis.literal("equipment-") + _.equipment_id, "share": _.share.cast(SHARE)}
+    columns = {"parent_id": "equipment-" + _.equipment_id, "share": _.share.cast(SHARE)}
     return ibis.union(*(rows.select("vm_id", "application_id", "allocation_key", "basis", **columns) for rows in (kept, rest)))

@@ -7,7 +7,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
-from platform_assets.greenit.gold.in_force import with_figures
+from platform_assets.greenit.gold.in_force import month_of, with_figures
 from platform_assets.tables import table
 
 TOTAL = "(all)"
@@ -46,7 +46,7 @@ def staffed(org_unit: ir.Table, months: ir.Table, exchange_rate: ir.Table) -> li
 def spent(activity: ir.Table, equipment: ir.Table, months: ir.Table, exchange_rate: ir.Table) -> list[ir.Table]:
     """Bills, contracts, and equipment in the month of its purchase."""
     billed = in_euro(activity.filter(_.cost.notnull()), "cost", "month_start", exchange_rate)
-    bought = equipment.filter(_.unit_price.notnull()).mutate(month_start=_.purchase_date.truncate("M"), paid=_.unit_price.cast("float64") * _.quantity)
+    bought = equipment.filter(_.unit_price.notnull()).mutate(month_start=month_of(_.purchase_date), paid=_.unit_price.cast("float64") * _.quantity)
     priced = in_euro(bought.join(months, "month_start"), "paid", "month_start", exchange_rate)
     unit = {"kind": ibis.literal("it_spend_eur"), "member": ibis.coalesce(_.org_unit, "(none)")}
     return [rows.mutate(**unit) for rows in (billed, priced)]
@@ -54,6 +54,6 @@ def spent(activity: ir.Table, equipment: ir.Table, months: ir.Table, exchange_ra
 
 def users(application: ir.Table, months: ir.Table) -> ir.Table:
     """Users of each application and environment, in all months: the newest list is the one that is known."""
-    named = application.mutate(member=_.application_id + ibis.coalesce(ibis.literal(" ") + _.environment, ""))
+    named = application.mutate(member=_.application_id + ibis.coalesce(" " + _.environment, ""))
     counted = named.group_by("member").agg(value=_.users.max().cast("float64"))
     return counted.cross_join(months.select("month_start")).mutate(kind=ibis.literal("app_user"))

@@ -10,7 +10,7 @@ from ibis import _
 from platform_assets.greenit.gold.categories import PURCHASED_ELECTRICITY
 from platform_assets.greenit.gold.data_quality import INVENTORY, METERED, TYPE_AVERAGE
 from platform_assets.greenit.gold.embodied import amortised_share, months_in_service, once
-from platform_assets.greenit.gold.in_force import join_grid, with_figures
+from platform_assets.greenit.gold.in_force import join_grid, month_of, with_figures
 from platform_assets.greenit.gold.server_configuration import configuration_id
 from platform_assets.greenit.gold.server_power import HOURS_PER_YEAR, with_server_power
 from platform_assets.greenit.gold.spend import in_dollars_of_2022
@@ -33,16 +33,16 @@ def mapped_items(equipment: ir.Table, item_map: ir.Table) -> ir.Table:
 def in_service(equipment: ir.Table, months: ir.Table, item_map: ir.Table, status_rule: ir.Table) -> ir.Table:
     """Lines × months in service with item and status rule; a line retired on an unknown day was in no month."""
     known = equipment.filter((_.status != "retired") | _.retired_date.notnull())
-    items = mapped_items(known, item_map)
-    known = known.left_join(items, [known.item_type == items.item_type_mapped, known.model.fill_null("") == items.model_mapped])
     lived = months_in_service(known.mutate(configuration_id=configuration_id(known)), months)
+    items = mapped_items(known, item_map)
+    lived = lived.left_join(items, [lived.item_type == items.item_type_mapped, lived.model.fill_null("") == items.model_mapped])
     return with_figures(lived, status_rule, ("status",), "month_start", {"has_use": "has_use", "has_embodied": "has_embodied"})
 
 
 def metered_by_month(metered_usage: ir.Table) -> ir.Table:
     """Per line and month: kWh of the days that have a meter, these days, and the mean load in % over the days that say one."""
     days = (metered_usage.end_date.delta(metered_usage.start_date, unit="day") + 1).cast("int64")
-    read = metered_usage.mutate(month_start=_.start_date.truncate("M"), days=days, loaded=(_.cpu_pct * days).cast(KWH))
+    read = metered_usage.mutate(month_start=month_of(_.start_date), days=days, loaded=(_.cpu_pct * days).cast(KWH))
     return read.group_by("equipment_id", "month_start").agg(
         metered_kwh=_.energy_kwh.cast(KWH).sum().cast("float64"), metered_days=_.days.sum(where=_.energy_kwh.notnull()).cast("float64"),
         cpu_pct=_.loaded.sum().cast("float64") / _.days.sum(where=_.cpu_pct.notnull()).cast("float64").nullif(0.0),
@@ -74,7 +74,7 @@ def with_device_figures(
     dated = with_figures(dated, hosted, ("everywhere",), "month_start", {"pue_id_hosted": "pue_id", "pue_hosted": "value"})
     is_declared = dated.expected_lifetime_years.notnull()
     dated = dated.mutate(
-        lifetime_years=ibis.coalesce(_.expected_lifetime_years, _.lifetime_years), lifetime_id=is_declared.ifelse("declared", _.lifetime_id),
+        lifetime_years=ibis.coalesce(_.expected_lifetime_years, _.lifetime_years), lifetime_id=is_declared.ifelse("declared", dated.lifetime_id),
         **{f"condition_rate{end}": ibis.coalesce(_[f"condition_rate{end}"], _.condition_rate) for end in ENDS},
     )  # fmt: skip
     return with_server_power(dated, server_coefficient)
@@ -108,11 +108,11 @@ def equipment_drivers(
     carried = {"embodied_share": share, "purchase_share": once(lived.is_first_month), "disposal_share": once(lived.is_last_month)}
     here = lived.is_datacentre
     drivers = lived.mutate(
-        activity_id=ibis.literal("equipment-") + _.equipment_id, source=ibis.literal("equipment"), domain=here.ifelse("datacentre", "equipment"),
+        activity_id="equipment-" + _.equipment_id, source=ibis.literal("equipment"), domain=here.ifelse("datacentre", "equipment"),
         quantity=_.quantity.cast("decimal(38, 18)"), quantity_unit=ibis.literal("items"), lines=ibis.literal(1, "int64"), method_id=ibis.literal("A2"),
-        pue=here.ifelse(ibis.coalesce(_.site_pue, _.pue_hosted), 1.0), wue=here.ifelse(_.site_wue, 0.0),
-        pue_id=here.ifelse(ibis.ifelse(_.site_pue.notnull(), ibis.literal("site:") + _.site_id, _.pue_id_hosted), ibis.null("string")),
-        **{name: _.has_embodied.ifelse(value, ibis.null("float64")) for name, value in carried.items()}, **kwh_of(lived),
+        pue=here.ifelse(ibis.coalesce(lived.site_pue, lived.pue_hosted), 1.0), wue=here.ifelse(lived.site_wue, 0.0),
+        pue_id=here.ifelse(lived.site_pue.notnull().ifelse(ibis.literal("site:") + lived.site_id, lived.pue_id_hosted), ibis.null("string")),
+        **{name: lived.has_embodied.ifelse(value, ibis.null("float64")) for name, value in carried.items()}, **kwh_of(lived),
         dq_technology=ibis.coalesce(_.dq_technology, 5), spend_sector=ibis.literal(COMPUTER_MANUFACTURING),
     )  # fmt: skip
     use = scope_rule.filter(_.phase == "use")

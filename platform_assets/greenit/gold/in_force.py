@@ -13,6 +13,11 @@ WORLD = "WLD"
 NEWEST = ibis.date(9999, 12, 31)  # on it a figure without an end is in force
 
 
+def month_of(day: ir.DateValue) -> ir.DateValue:
+    """First day of the month of a date, as a date: DuckDB's date_trunc makes a timestamp of it, which Ibis does not know."""
+    return day.cast("timestamp").truncate("M").date()
+
+
 def with_figures(rows: ir.Table, figures: ir.Table, on: tuple[str, ...], at: str, take: Mapping[str, str]) -> ir.Table:
     """`rows` with the figure in force on the day in column `at`: `take` maps a new column to the figure's; NULL where none is."""
     named = {f"{name}_figure": name for name in (*on, "valid_from", "valid_to")}
@@ -49,7 +54,8 @@ def join_grid(rows: ir.Table, grid: ir.Table, how: str = "inner") -> ir.Table:
     """`rows` times the criteria of `grid`; a row without a country takes the world's factor."""
     asking = rows.mutate(country_asked=rows.country_code.fill_null(WORLD))
     chosen = grid_in_force(asking.select("month_start", country_code="country_asked"), grid).rename(country_asked="country_code")
-    return asking.join(chosen, ["country_asked", "month_start"], how=how).drop("country_asked")
+    met = asking.join(chosen, ["country_asked", "month_start"], how=how)
+    return met.drop("country_asked", *(name for name in met.columns if name in ("country_asked_right", "month_start_right")))
 
 
 def coefficients_of(coefficients: ir.Table, model: str, keys: tuple[str, ...], day: ir.DateValue) -> ir.Table:

@@ -36,7 +36,7 @@ def with_market(bought: ir.Table, energy_contract: ir.Table, months: ir.Table, r
     countries = of_country.select("month_start", pool_country="country_code").distinct()
     rows = bought.left_join(sites, [bought.month_start == sites.month_start, bought.site_id == sites.pool_site]).drop("month_start_right")
     rows = rows.left_join(countries, [rows.month_start == countries.month_start, rows.country_code == countries.pool_country]).drop("month_start_right")
-    pool = ibis.coalesce(ibis.literal("site:") + rows.pool_site, ibis.literal("country:") + rows.pool_country, ibis.literal("all"))
+    pool = ibis.coalesce("site:" + rows.pool_site, "country:" + rows.pool_country, ibis.literal("all"))
     rows = rows.mutate(pool=pool, taken_kwh=_.is_purchased.ifelse(_.energy_kwh * _.pue, 0.0)).drop("pool_site", "pool_country")
     pools = rows.group_by("pool", "month_start").agg(pool_kwh=_.taken_kwh.cast(KWH).sum().cast("float64"))
     rows = rows.left_join(covered(pools, contracts), ["pool", "month_start"]).drop("pool_right", "month_start_right")
@@ -57,7 +57,7 @@ def with_market(bought: ir.Table, energy_contract: ir.Table, months: ir.Table, r
 
 def covered(pools: ir.Table, contracts: ir.Table) -> ir.Table:
     """Per pool and month the covered share (0 to 1), the mean factor of what covers it, and the contracts' names."""
-    named = contracts.mutate(pool=ibis.coalesce(ibis.literal("site:") + _.site_id, ibis.literal("country:") + _.country_code, ibis.literal("all")))
+    named = contracts.mutate(pool=ibis.coalesce("site:" + _.site_id, "country:" + _.country_code, ibis.literal("all")))
     met = named.join(pools, ["pool", "month_start"])
     kwh = ibis.coalesce(met.covered_kwh_per_month, met.covered_share * met.pool_kwh) * met.in_force_share
     met = met.mutate(kwh=kwh.cast(KWH), kg=(kwh * met.kgco2e_per_kwh).cast(KWH))

@@ -36,20 +36,19 @@ def figures_per_amount(
         phase=ibis.literal("manufacturing"), amount_unit=_.per, factor_year=ibis.literal(SERVERS_YEAR), dq_geo=ibis.literal(ANYWHERE)
     )
     services = service_factor.mutate(meter_key=_.service_key, amount_unit=_.per)
-    return ibis.union(*(shaped(rows) for rows in (instances, parts, meters, services, of_models(language_model))))
+    return ibis.union(*(shaped(rows) for rows in (instances, parts, meters, services, *of_models(language_model))))
 
 
-def of_models(language_model: ir.Table) -> ir.Table:
+def of_models(language_model: ir.Table) -> list[ir.Table]:
     """Manufacture of the servers behind a thousand generated tokens, in every criterion that has a figure."""
-    columns = {"GWP": ("embodied_kgco2e_per_1k", "kgCO2e"), "ADPe": ("embodied_kgsbeq_per_1k", "kgSbeq")}
-    rows = [
+    columns = {"GWP": ("embodied_kgco2e_per_1k", "kgCO2e"), "ADPe": ("embodied_kgsbeq_per_1k", "kgSbeq"), "PE": ("embodied_mj_per_1k", "MJ")}
+    return [
         language_model.mutate(
             meter_key=_.model_id, phase=ibis.literal("manufacturing"), criterion=ibis.literal(criterion), value=_[column], unit=ibis.literal(unit),
             amount_unit=ibis.literal("1k tokens"), factor_id=_.model_id, factor_year=_.valid_from.year(), value_min=ibis.null("float64"), value_max=ibis.null("float64"),
         ).filter(_.value.notnull())
         for criterion, (column, unit) in columns.items()
     ]  # fmt: skip
-    return ibis.union(*(shaped(one) for one in rows))
 
 
 def shaped(rows: ir.Table) -> ir.Table:

@@ -8,6 +8,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from platform_assets.greenit.gold.impact_phases import AMORTISED
+from platform_assets.greenit.gold.in_force import month_of
 from platform_assets.tables import table
 
 SUM = "decimal(38, 18)"
@@ -60,9 +61,9 @@ def lines(cloud_usage: ir.Table, activity: ir.Table, months: ir.Table) -> ir.Tab
 
 
 def meters(metered_usage: ir.Table, activity: ir.Table, equipment: ir.Table, months: ir.Table) -> ir.Table:
-    read = metered_usage.mutate(month_start=_.start_date.truncate("M")).join(months, "month_start").filter(_.energy_kwh.notnull())
+    read = metered_usage.mutate(month_start=month_of(_.start_date)).join(months, "month_start").filter(_.energy_kwh.notnull())
     expected = read.group_by("month_start").agg(expected=_.energy_kwh.cast(SUM).sum().cast(SUM))
-    named = read.mutate(activity_id=ibis.literal("equipment-") + _.equipment_id)
+    named = read.mutate(activity_id="equipment-" + _.equipment_id)
     taken = named.semi_join(activity.filter(_.energy_kwh.notnull()), ["activity_id", "month_start"])
     actual = taken.group_by("month_start").agg(actual=_.energy_kwh.cast(SUM).sum().cast(SUM))
     met = expected.left_join(actual, "month_start")
@@ -78,9 +79,9 @@ def lives(equipment: ir.Table, activity: ir.Table, months: ir.Table) -> ir.Table
     """Only devices that were bought in the window and left it before its end have their whole life in it."""
     window = months.agg(first=_.month_start.min(), after=_.month_end.max())
     whole = equipment.cross_join(window).filter(_.status == "retired", _.purchase_date >= _.first, _.retired_date > _.purchase_date, _.retired_date < _.after)
-    named = whole.select(activity_id=ibis.literal("equipment-") + _.equipment_id)
-    carried = activity.filter(_.embodied_share.notnull()).semi_join(named, "activity_id").group_by("activity_id").agg(share=_.embodied_share.sum())
-    summed = carried.agg(expected=_.count(), actual=_.share.cast(SUM).sum().cast(SUM))
+    named = whole.select(activity_id="equipment-" + _.equipment_id)
+    carried = activity.filter(_.embodied_share.notnull()).semi_join(named, "activity_id").group_by("activity_id").agg(share=_.embodied_share.cast(SUM).sum())
+    summed = carried.agg(expected=_.count(), actual=_.share.sum().cast(SUM))
     return control(summed, "whole_lives", ibis.literal("devices bought and retired in the window"), summed.expected, summed.actual, RELATIVE)
 
 

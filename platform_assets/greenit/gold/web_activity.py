@@ -8,6 +8,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from platform_assets.greenit.gold.data_quality import METERED
+from platform_assets.greenit.gold.in_force import month_of
 from platform_assets.greenit.gold.service_activity import in_months, service, summed, with_service_energy
 from platform_assets.greenit.gold.web_page import bytes_of_visits, gigabytes
 
@@ -24,7 +25,7 @@ def traffic_by_month(web_traffic: ir.Table, web_page: ir.Table) -> ir.Table:
     met = web_traffic.left_join(pages, web_traffic.page_id == pages.loaded_page)
     first = ibis.coalesce(met.first_view_share, 1.0)
     visit = bytes_of_visits(ibis.coalesce(met.bytes_per_view, met.loaded_bytes), first, 1.0 - first, ibis.coalesce(met.reload_share, 1.0))
-    met = met.mutate(month_start=_.day.truncate("M"), gb=gigabytes(visit * met.views.cast("float64")))
+    met = met.mutate(month_start=month_of(_.day), gb=gigabytes(visit * met.views.cast("float64")))
     return met.group_by(*LABELS, "month_start").agg(views=summed(_.views), gb=summed(_.gb), lines=_.count())
 
 

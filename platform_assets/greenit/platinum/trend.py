@@ -13,6 +13,7 @@ COMPARED = {"previous_month": 1, "previous_year": 12}  # -> months back
 CELL = ("domain", "criterion", "method", "view", "unit")
 LINK = ("activity_id", "phase", "category", *CELL)
 EFFECT = "decimal(38, 18)"
+NOTHING = ibis.literal(0).cast(EFFECT)
 
 
 @table(__file__)
@@ -36,15 +37,15 @@ def bridge(rows: ir.Table, first: ir.Table, name: str, back: int) -> ir.Table:
     met = rows.outer_join(before, same)
     keys = {column: ibis.coalesce(met[column], met[f"b_{column}"]) for column in (*CELL, "period")}
     is_now, was = met.value.notnull(), met.b_value.notnull()
-    met = met.mutate(**keys, is_both=is_now & was, difference=ibis.coalesce(met.value, 0) - ibis.coalesce(met.b_value, 0))
+    met = met.mutate(**keys, is_both=is_now & was, delta=(ibis.coalesce(met.value, NOTHING) - ibis.coalesce(met.b_value, NOTHING)).cast(EFFECT))
     changed = met.is_both & ((met.formula != met.b_formula) | (met.version != met.b_version))
     by_amount = (met.b_value.cast("float64") * (met.amount - met.b_amount) / met.b_amount.nullif(0.0)).cast(EFFECT)
-    activity = ibis.cases((changed | ~met.is_both, ibis.literal(0).cast(EFFECT)), else_=ibis.coalesce(by_amount, met.difference))
+    activity = ibis.cases((changed | ~met.is_both, NOTHING), else_=ibis.coalesce(by_amount, met.delta))
     met = met.mutate(
-        activity_effect=activity, method_effect=changed.ifelse(met.difference, ibis.literal(0).cast(EFFECT)),
-        perimeter_effect=met.is_both.ifelse(ibis.literal(0).cast(EFFECT), met.difference),
+        activity_effect=activity, method_effect=changed.ifelse(met.delta, NOTHING),
+        perimeter_effect=met.is_both.ifelse(NOTHING, met.delta),
     )  # fmt: skip
-    met = met.mutate(factor_effect=(_.difference - _.activity_effect - _.method_effect - _.perimeter_effect).cast(EFFECT))
+    met = met.mutate(factor_effect=(_.delta - _.activity_effect - _.method_effect - _.perimeter_effect).cast(EFFECT))
     window = met.cross_join(first)
     inside = window.filter(window.period >= (window.first.cast("timestamp") + ibis.interval(months=back)).date())
     last = rows.aggregate(last=_.period.max())

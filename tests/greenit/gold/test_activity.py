@@ -37,18 +37,16 @@ HOUR = {
 
 
 @pytest.fixture
-def of_devices(gold, table_of, year_2024, rows):
-    return lambda *changes: rows(
-        gold.activity(equipment=table_of("silver", "equipment", *({**DEVICE, **change} for change in changes)), months=year_2024), "activity_id", "month_start"
+def of_devices(gold, table_of, year_2024, with_coverage):
+    return lambda *changes: with_coverage(
+        gold.activity(equipment=table_of("silver", "equipment", *({**DEVICE, **change} for change in changes)), months=year_2024)
     )
 
 
 @pytest.fixture
-def of_cloud(gold, table_of, year_2024, rows):
-    return lambda *changes: rows(
-        gold.activity(cloud_usage=table_of("silver", "cloud_usage", *({**HOUR, **change} for change in changes)), months=year_2024),
-        "activity_id",
-        "month_start",
+def of_cloud(gold, table_of, year_2024, with_coverage):
+    return lambda *changes: with_coverage(
+        gold.activity(cloud_usage=table_of("silver", "cloud_usage", *({**HOUR, **change} for change in changes)), months=year_2024)
     )
 
 
@@ -144,12 +142,12 @@ def test_an_unknown_region_takes_the_providers_pue_and_the_worlds_grid(of_cloud)
 
 def test_a_surcharge_on_hours_billed_elsewhere_counts_no_hour_twice(of_cloud):
     (row,) = of_cloud({"usage_kind": "instance_surcharge_hours", "billed_cost": Decimal(0)})
-    assert (row["instance_hours"], row["energy_kwh"], row["is_covered"]) == (0.0, 0.0, True)
+    assert (row["meter_amount"], row["energy_kwh"], row["is_covered"]) == (0.0, 0.0, True)
 
 
 def test_a_correction_keeps_its_sign(of_cloud):
     (row,) = of_cloud({"charge_class": "Correction", "consumed_quantity": Decimal(-1), "billed_cost": Decimal("-0.34")})
-    assert (row["instance_hours"], row["cost"]) == (-1.0, Decimal("-0.34"))
+    assert (row["meter_amount"], row["cost"]) == (-1.0, Decimal("-0.34"))
     assert row["energy_kwh_min"] < row["energy_kwh"] < row["energy_kwh_max"] < 0
 
 

@@ -18,8 +18,8 @@ def activity_of(gold, table_of, year_2024):
 
 
 @pytest.fixture
-def one(activity_of, rows):
-    return lambda **change: rows(activity_of(change))[0]
+def one(activity_of, with_coverage):
+    return lambda **change: with_coverage(activity_of(change))[0]
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_storage_carries_its_drives_in_three_criteria_and_either_view(impacts):
     assert float(made["manufacturing", "ADPe", "purchase_year"]["value"]) == pytest.approx(144_000 * (6.3e-5 / 50 + 5.63e-4 / 1920) / 35_040)
     used = made["use", "GWP", "amortised"]
     assert (used["method_id"], used["factor_id"]) == ("A5-storage", "storage-ssd-energy")
-    assert float(used["value"]) == pytest.approx(0.1728 * 1.15 * used["grid_factor"])
+    assert float(used["value"]) == pytest.approx(0.1728 * 1.15 * used["factor_value"])
 
 
 METERS = [  # provider, service, meter, kind, unit, amount of 1, copies, meter
@@ -83,9 +83,9 @@ METERS = [  # provider, service, meter, kind, unit, amount of 1, copies, meter
 ]  # fmt: skip
 
 
-def test_a_meter_is_read_by_service_text_and_unit(activity_of, rows):
+def test_a_meter_is_read_by_service_text_and_unit(activity_of, with_coverage):
     names = ("provider", "service_name", "meter", "usage_kind", "consumed_unit")
-    made = rows(activity_of(*({**dict(zip(names, case, strict=False)), "consumed_quantity": Decimal(1)} for case in METERS)))
+    made = with_coverage(activity_of(*({**dict(zip(names, case, strict=False)), "consumed_quantity": Decimal(1)} for case in METERS)))
     found = {(row["provider"], row["meter"]): (row["meter_key"], row["copies"], row["is_covered"], round(row["meter_amount"], 9)) for row in made}
     assert found == {(case[0], case[2]): (case[7], case[6], True, round(case[5], 9)) for case in METERS}
 
@@ -100,7 +100,7 @@ def test_bytes_that_have_a_line_where_they_leave_are_known_and_count_there(one, 
     received = {"usage_kind": "data_volume", "consumed_unit": "gb", "meter": "CAN1-USE1-AWS-In-Bytes"}
     row = one(**received)
     assert (row["energy_kwh"], row["is_covered"]) == (0.0, True)
-    assert set(impacts(**received)) == {("use", criterion, view) for criterion in ("GWP", "PE", "ADPe") for view in ("amortised", "purchase_year")}
+    assert set(impacts(**received)) == {("use", criterion, view) for criterion in ("GWP", "PE", "ADPe", "WU") for view in ("amortised", "purchase_year")}
 
 
 def test_an_oracle_core_hour_of_epyc_is_two_threads_between_idle_and_full_load(one):
@@ -116,9 +116,9 @@ UNREAD = [
 ]  # fmt: skip
 
 
-def test_what_no_row_reads_has_no_amount_no_energy_and_is_not_covered(gold, activity_of, rows):
+def test_what_no_row_reads_has_no_amount_no_energy_and_is_not_covered(gold, activity_of, rows, with_coverage):
     made = activity_of(*({**change, "sku_id": str(place), "currency": "XAF"} for place, change in enumerate(UNREAD)))
-    assert [(row["meter_amount"], row["energy_kwh"], row["is_covered"], row["cost"]) for row in rows(made)] == [(None, None, False, Decimal(8))] * len(UNREAD)
+    assert [(row["meter_amount"], row["energy_kwh"], row["is_covered"], row["cost"]) for row in with_coverage(made)] == [(None, None, False, Decimal(8))] * len(UNREAD)
     assert rows(gold.impact(made)) == []
 
 

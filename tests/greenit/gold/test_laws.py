@@ -40,7 +40,7 @@ def impacts_of(gold, table_of, months, rows):
 
     def compute(devices, window=None):
         made = gold.activity(equipment=table_of("silver", "equipment", *devices), months=months(FIRST, LAST) if window is None else window)
-        return rows(gold.impact(made), "activity_id", "month_start", "phase", "criterion", "accounting_view")
+        return rows(gold.impact(made), "activity_id", "month_start", "phase", "criterion", "accounting_view", "ghg_method", "category")
 
     return compute
 
@@ -144,5 +144,5 @@ def test_the_same_inputs_give_the_same_figures_to_the_last_digit(impacts_of, mon
     first, second = impacts_of(devices, window), impacts_of(devices, window)
     assert first == second
     assert all(isinstance(row["value"], Decimal) for row in first)
-    # June to December: 7 × (3 criteria of use in 2 views + 3 amortised phases), and manufacturing and distribution in the month of purchase
-    assert len(first) == 7 * (3 * 2 + 3) + 2
+    # June to December: 7 × (4 criteria of use, the market's and the grid's losses, in 2 views; 3 amortised phases), and manufacturing and distribution in the month of purchase
+    assert len(first) == 7 * ((4 + 2) * 2 + 3) + 2

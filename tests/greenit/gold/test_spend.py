@@ -1,4 +1,4 @@
-"""Behaviour of greenit/gold/cloud_spend: usage of which only the cost is known."""
+"""Behaviour of greenit/gold/spend: cloud usage of which only the cost is known."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -13,13 +13,13 @@ REQUESTS = {
 
 
 @pytest.fixture
-def of_cost(gold, table_of, year_2024, rows):
+def of_cost(gold, table_of, year_2024, rows, with_coverage):
     """`of_cost({...}, …)`: the activities of such lines in order of SKU, and their impacts in the amortised view."""
 
     def compute(*changes):
         lines = table_of("silver", "cloud_usage", *({**REQUESTS, "sku_id": str(place), **change} for place, change in enumerate(changes)))
         made = gold.activity(cloud_usage=lines, months=year_2024)
-        return rows(made, "sku_id"), [line for line in rows(gold.impact(made)) if line["accounting_view"] == "amortised"]
+        return sorted(with_coverage(made), key=lambda row: row["sku_id"]), [line for line in rows(gold.impact(made)) if line["accounting_view"] == "amortised"]
 
     return compute
 
