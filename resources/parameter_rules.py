@@ -9,11 +9,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from partitions.errors import ParameterError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 OPEN = ("Apache-2.0", "CC-BY-4.0", "CC0-1.0", "Licence Ouverte 2.0", "MIT", "OGL-3.0", "Unicode-3.0", "facts", "public domain")
 SHARE_ALIKE = ("CC-BY-SA-4.0", "MPL-2.0", "ODbL-1.0")  # only in a file of their own, whose contract declares them
@@ -84,6 +85,8 @@ def laid_over(base: pa.Table, top: pa.Table, key: tuple[str, ...], rules: RowRul
     A row of the base goes if the top has its key; if the top has its identity, it stays on the days that the top leaves, and a piece that begins
     later than the row did has the day in its key (`<key>@2025-01-01`).
     """
+    import pyarrow as pa
+
     given = top.to_pylist()
     keys = {tuple(row[name] for name in key) for row in given}
     spans: dict[tuple, list[tuple[date, date]]] = defaultdict(list)
