@@ -132,7 +132,7 @@ def land(customer_id: str, source: str, files: tuple[Path, ...], period: str | N
 @click.argument("customer_ids", nargs=-1, required=True, metavar="CUSTOMER...")
 @click.option("--select", "selection", help="Dagster's asset selection, such as 'key:greenit/gold/*' or 'group:silver'.")
 @click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="Last day that figures cover; default: the newest delivered period's end.")
-@click.option("--parameters", "pin", metavar="COMMIT", help="Compute by the parameters, vocabularies and overlays of this commit, or of a state that a version names.")
+@click.option("--parameters", "pin", metavar="COMMIT", help="Compute by parameters, vocabularies, overlays of this commit or of a version's state.")
 @click.option("--checks-only", is_flag=True, help="Evaluate the rules of the newest versions again; compute nothing.")
 def launch(customer_ids: tuple[str, ...], selection: str | None, as_of: Any, pin: str | None, checks_only: bool) -> None:
     """Compute and publish customers: queued while a Dagster daemon lives, else here. Exit code 1 if any failed; the others finish."""

@@ -4,6 +4,7 @@ What belongs here: arguments, calls and words for people. What does not: reading
 """
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -52,3 +53,15 @@ def shown(table: Any) -> None:
 
 
 
+@parameters.command("fetch")
+@click.argument("name", type=click.Choice(["boaviztapi", "electricitymaps"]))
+@click.option("--from", "given", type=click.Path(path_type=Path), help="A file that is here already; its content must be the pinned one, where one is pinned.")
+def fetch_collection(name: str, given: Path | None) -> None:
+    """Fill this installation's parameters from a collection that Strata may use and not ship; they lie under $STRATA_HOME/parameters."""
+    from platform_assets.greenit.boavizta import BOAVIZTAPI
+    from platform_assets.greenit.electricity_maps import ELECTRICITY_MAPS
+    from platform_assets.parameter_fetch import fetch
+
+    collection = next(made for made in (BOAVIZTAPI, ELECTRICITY_MAPS) if made.name == name)
+    path, count = fetch(settings(), collection, given)
+    click.echo(f"{path}: {count:,} rows ({collection.licence}); parameters of every customer of this installation, below the customer's own")

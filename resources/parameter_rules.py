@@ -93,7 +93,7 @@ def laid_over(base: pa.Table, top: pa.Table, key: tuple[str, ...], rules: RowRul
     for row in given:
         spans[tuple(row[name] for name in rules.identifies)].append((row.get("valid_from") or date.min, row.get("valid_to") or EVER))
     named = next((name for name in key if name not in rules.identifies), None)
-    kept = []
+    kept: list[dict[str, Any]] = []
     for row in base.to_pylist():
         if tuple(row[name] for name in key) in keys:
             continue

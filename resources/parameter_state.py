@@ -89,6 +89,8 @@ def _pinned(root: Path, pin: str) -> tuple[str | None, str]:
 def _checked_out(configured: Settings, commit: str, customer_id: str | None) -> tuple[Path, Path | None]:
     """The root and the customer's overlay as the commit had them."""
     repository = repository_of(configured.references)
+    if repository is None:
+        raise ParameterError("the folder is in no git repository", file=str(configured.references), fix="run from a git checkout")
     kept = configured.home / "parameters-of" / commit
     for kind in REFERENCES:
         as_committed(repository, commit, (configured.references / kind).resolve(), kept / kind)

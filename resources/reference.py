@@ -64,6 +64,8 @@ def _reference(session: Session, kind: str, name: str, metadata: Any) -> pa.Tabl
     from resources.parameter_state import read_state
 
     rules = RowRules(**{declared: tuple(said) for declared, said in unfolded(metadata["strata/row_rules"]).items()})
+    if session.run.parameters is None:
+        raise dg.DagsterInvariantViolationError("this session was opened without parameters")
     return read_state(session.run.parameters, kind, spec_of(name, metadata), unfolded(metadata["strata/limits"]), rules)
 
 
