@@ -5,7 +5,7 @@ What belongs here: arguments, calls and words for people. What does not: reading
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +13,8 @@ from resources.settings import settings
 
 if TYPE_CHECKING:
     from partitions.customers import Customer
+
+SHOWN = 3  # versions of sources that a line of the list has room for
 
 
 @click.group()
@@ -46,11 +48,47 @@ def pinned_for(declared: dict[str, Customer], pin: str | None) -> str | None:
     return f"{named[1]}@{states[0].commit}" if named else states[0].commit
 
 
-def shown(table: Any) -> None:
+@parameters.command("list")
+def list_files() -> None:
+    """Every shipped file with its rows, units, licences and the versions of its sources."""
     from rich.console import Console
+    from rich.table import Column, Table
 
+    from platform_assets.parameter_catalogue import entries
+
+    table = Table(Column("file", no_wrap=True), "rows", "units", "licences", "versions of sources", box=None, pad_edge=False)
+    for entry in entries():
+        versions = ", ".join(entry.versions[:SHOWN]) + (f" and {len(entry.versions) - SHOWN} more" if len(entry.versions) > SHOWN else "")
+        table.add_row(f"{entry.made.layer}/{entry.made.table}", f"{entry.rows:,}", ", ".join(entry.units), ", ".join(entry.licences), versions)
     Console().print(table)
 
+
+@parameters.command("diff")
+@click.argument("before", metavar="COMMIT")
+@click.argument("after", required=False, metavar="[COMMIT]")
+@click.option("--customer", "customer_id", help="Compare this customer's own parameters as well.")
+def diff(before: str, after: str | None, customer_id: str | None) -> None:
+    """Rows added, removed and changed between two commits, by file and key; without the second one, up to the files as they are."""
+    from partitions.customers import customer
+    from platform_assets.parameter_history import changes
+    from resources.parameter_state import state_of
+
+    configured = settings()
+    named = customer(customer_id, configured.customers).id if customer_id else None
+    count = 0
+    for change in changes(state_of(configured, named, before), state_of(configured, named, after)):
+        count += 1
+        said = "; ".join(f"{column} {old or 'nothing'} -> {new or 'nothing'}" for column, (old, new) in change.cells.items())
+        click.echo(f"{change.file}: {change.kind} {', '.join(change.key)}" + (f": {said}" if change.kind == "changed" else ""))
+    click.echo(f"{count} rows differ")
+
+
+@parameters.command("catalogue")
+def print_catalogue() -> None:
+    """Print the catalogue for auditors, in Markdown: each file's purpose, sources, licences, units, identity and validity."""
+    from platform_assets.parameter_catalogue import catalogue
+
+    click.echo(catalogue(), nl=False)
 
 
 @parameters.command("fetch")

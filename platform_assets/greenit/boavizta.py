@@ -114,7 +114,8 @@ def _row(provider: str, instance_type: str, criterion: str, figures: list[float]
     value, low, high = (f"{figure:.12g}" for figure in (figures[0], min(figures), max(figures)))
     ours = PROVIDERS[provider]
     return {"component_id": f"boavizta:{ours}:{instance_type}:{criterion}", "instance_id": f"{ours}:{instance_type}", "provider": ours,
-            "instance_type": instance_type, "criterion": criterion, "value": value, "value_min": low, "value_max": high, "unit": UNITS[criterion], "per": "h", **ORIGIN}  # fmt: skip
+            "instance_type": instance_type, "criterion": criterion, "value": value, "value_min": low, "value_max": high,
+            "unit": UNITS[criterion], "per": "h", **ORIGIN}  # fmt: skip
 
 
 BOAVIZTAPI = Collection("boaviztapi", "cloud_instance_component", COMPUTED_FROM_AGPL, instance_rows, PACKAGE)

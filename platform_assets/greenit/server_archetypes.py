@@ -176,8 +176,9 @@ class Archetypes:
                 cards[card] = self.card_impacts(*card)
             rows.append({
                 "provider": provider, "instance_type": instance_type, "platform_id": spec["platform"].strip(), "load_pct": load,
-                "vcpu": number(spec["vcpu"], None), "memory_gb": number(spec["memory"], None), "ssd_gb": number(spec["ssd_storage"]), "hdd_gb": number(spec["hdd_storage"]),
-                "gpu_units": number(spec["gpu_units"], pieces(spec["gpu_units"])), **{f"card_{criterion}": impact for criterion, impact in cards[card].items()},
+                "vcpu": number(spec["vcpu"], None), "memory_gb": number(spec["memory"], None), "ssd_gb": number(spec["ssd_storage"]),
+                "hdd_gb": number(spec["hdd_storage"]), "gpu_units": number(spec["gpu_units"], pieces(spec["gpu_units"])),
+                **{f"card_{criterion}": impact for criterion, impact in cards[card].items()},
             })  # fmt: skip
         return _table(rows).distinct()
 
