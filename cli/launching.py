@@ -23,7 +23,7 @@ from partitions.errors import BusyError, ContractError
 from platform_assets.notices import tell_of_newest_run
 from resources.orchestrator import instance
 from resources.postgres import Postgres
-from resources.sessions import AS_OF_TAG
+from resources.sessions import AS_OF_TAG, PARAMETERS_TAG
 from resources.settings import PROJECT
 
 JOB = "greenit_customer"
@@ -47,10 +47,11 @@ class Launch:
     tags: dict[str, str]
 
 
-def launch_all(postgres: Postgres, customers: list[str], selection: str | None, as_of: date | None, checks_only: bool = False) -> dict[str, bool]:
+def launch_all(postgres: Postgres, customers: list[str], selection: str | None, as_of: date | None, checks_only: bool = False,
+               pin: str | None = None) -> dict[str, bool]:
     """Run every customer, one after the other in process or side by side in the queue; returns customer -> succeeded."""
     dagster_instance = instance(postgres)
-    launch = launch_of(selection, as_of, checks_only)
+    launch = launch_of(selection, as_of, checks_only, pin)
     run = _queued if _daemon_lives(dagster_instance) else _in_process
     started = time.monotonic()
     outcomes = run(dagster_instance, launch, customers)
@@ -65,12 +66,12 @@ def _daemon_lives(dagster_instance: dg.DagsterInstance) -> bool:
     return heartbeat is not None and time.time() - heartbeat.timestamp < HEARTBEAT_SECONDS
 
 
-def launch_of(selection: str | None = None, as_of: date | None = None, checks_only: bool = False) -> Launch:
+def launch_of(selection: str | None = None, as_of: date | None = None, checks_only: bool = False, pin: str | None = None) -> Launch:
     """The job, or what Dagster's selection text names of it; a selected table brings its checks along. Raises ContractError for no selection."""
     from platform_assets.greenit.definitions import defs
 
     job = defs.resolve_job_def(JOB)
-    tags = {**job.run_tags, **({AS_OF_TAG: as_of.isoformat()} if as_of else {})}
+    tags = {**job.run_tags, **({AS_OF_TAG: as_of.isoformat()} if as_of else {}), **({PARAMETERS_TAG: pin} if pin else {})}
     if selection is None and not checks_only:
         return Launch(job, None, None, tags)
     graph = job.asset_layer.asset_graph

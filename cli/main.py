@@ -13,6 +13,7 @@ from typing import Any
 
 import click
 
+from cli.parameters import parameters
 from cli.quarantine import quarantine
 from partitions.customers import customer, load_customers, reconcile
 from partitions.errors import StrataError
@@ -131,15 +132,17 @@ def land(customer_id: str, source: str, files: tuple[Path, ...], period: str | N
 @click.argument("customer_ids", nargs=-1, required=True, metavar="CUSTOMER...")
 @click.option("--select", "selection", help="Dagster's asset selection, such as 'key:greenit/gold/*' or 'group:silver'.")
 @click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="Last day that figures cover; default: the newest delivered period's end.")
+@click.option("--parameters", "pin", metavar="COMMIT", help="Compute by parameters, vocabularies, overlays of this commit or of a version's state.")
 @click.option("--checks-only", is_flag=True, help="Evaluate the rules of the newest versions again; compute nothing.")
-def launch(customer_ids: tuple[str, ...], selection: str | None, as_of: Any, checks_only: bool) -> None:
+def launch(customer_ids: tuple[str, ...], selection: str | None, as_of: Any, pin: str | None, checks_only: bool) -> None:
     """Compute and publish customers: queued while a Dagster daemon lives, else here. Exit code 1 if any failed; the others finish."""
     from cli.launching import launch_all
+    from cli.parameters import pinned_for
 
     declared = {name: customer(name, settings().customers) for name in customer_ids}
     postgres = _up()
     _reconcile(postgres, declared)
-    outcomes = launch_all(postgres, list(declared), selection, as_of.date() if as_of else None, checks_only)
+    outcomes = launch_all(postgres, list(declared), selection, as_of.date() if as_of else None, checks_only, pinned_for(declared, pin))
     sys.exit(1 if any(not ok for ok in outcomes.values()) else 0)
 
 
@@ -218,18 +221,7 @@ strata.add_command(quarantine)
 # upkeep
 
 
-@strata.group()
-def parameters() -> None:
-    """Parameters and vocabularies, versioned in Git."""
-
-
-@parameters.command("check")
-def check_parameters() -> None:
-    """Read every parameter and vocabulary file under its contract; name file, line and column of the first fault."""
-    from platform_assets.parameters import check_all
-    from resources.revision import reference_version
-
-    click.echo(f"{check_all()} files keep their contracts; parameter version {reference_version()}")
+strata.add_command(parameters)
 
 
 @strata.command("draft-migration")

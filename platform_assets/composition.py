@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from dataclasses import asdict
 from types import ModuleType
 
 import dagster as dg
@@ -14,20 +15,21 @@ from partitions.customers import CUSTOMERS
 from platform_assets.checks import checks_of
 from platform_assets.contracts import Contract, contract
 from platform_assets.notices import sensors
-from platform_assets.parameters import limits_of
+from platform_assets.parameters import limits_of, rules_of
 from platform_assets.publication import publication_of
 from platform_assets.quarantine import quarantine_of
 from platform_assets.tables import LAYERS, MONTHS, QUARANTINED_SHARE, input_key, owners_of, reference_contracts
 from resources.lake import lake_io_manager
 from resources.reference import reference_io_manager
-from resources.sessions import AS_OF_TAG, sessions
+from resources.sessions import AS_OF_TAG, PARAMETERS_TAG, sessions
 from resources.storage import COLUMN_SCHEMA, folded
 from resources.warehouse import warehouse_io_manager
 
 CHAIN_TAGS = {"dagster/max_runtime": "21600"}
 EVERYTHING = f"""Everything of one customer: every table from bronze to platinum with its checks, then publication.
 
-Choose the customer as the partition. The tag `{AS_OF_TAG}` (YYYY-MM-DD) sets the last day that figures cover."""
+Choose the customer as the partition. The tag `{AS_OF_TAG}` (YYYY-MM-DD) sets the last day that figures cover, the tag `{PARAMETERS_TAG}` the commit
+whose parameters they are computed by."""
 RESOURCES = {"sessions": sessions, "lake": lake_io_manager, "warehouse": warehouse_io_manager, "reference": reference_io_manager}
 
 
@@ -77,7 +79,7 @@ def _references(assets: list[dg.AssetsDefinition], contracts: list[Contract]) ->
     for found in reference_contracts():
         key = dg.AssetKey([found.layer, found.table])
         if key in wanted:
-            metadata = {**found.spec.as_metadata(), "strata/limits": folded(limits_of(found))}
+            metadata = {**found.spec.as_metadata(), "strata/limits": folded(limits_of(found)), "strata/row_rules": folded(asdict(rules_of(found)))}
             made.append(dg.AssetSpec(key, group_name=found.layer, description=found.odcs.description.purpose, metadata=metadata, kinds={"csv"},
                                      owners=owners_of(found), code_version=found.fingerprint))
     return [spec.with_io_manager_key("reference") for spec in made]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from partitions.errors import ParameterError
 
 SCALES: dict[str, tuple[float, str]] = {  # name -> how many of which base unit
-    "kgCO2e": (1.0, "kgCO2e"), "gCO2e": (1e-3, "kgCO2e"), "tCO2e": (1e3, "kgCO2e"), "kgSbeq": (1.0, "kgSbeq"),
+    "kgCO2e": (1.0, "kgCO2e"), "gCO2e": (1e-3, "kgCO2e"), "tCO2e": (1e3, "kgCO2e"), "kgSbeq": (1.0, "kgSbeq"), "molH+eq": (1.0, "molH+eq"),
     "J": (1.0, "J"), "MJ": (1e6, "J"), "Wh": (3.6e3, "J"), "kWh": (3.6e6, "J"), "MWh": (3.6e9, "J"), "W": (1.0, "J/s"), "kW": (1e3, "J/s"),
     "s": (1.0, "s"), "h": (3600.0, "s"), "d": (86_400.0, "s"), "month": (30.4375 * 86_400, "s"), "year": (365.25 * 86_400, "s"),
     "B": (1.0, "B"), "GB": (1e9, "B"), "GiB": (2.0**30, "B"), "TB": (1e12, "B"), "TiB": (2.0**40, "B"), "bit": (0.125, "B"),

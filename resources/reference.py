@@ -5,7 +5,6 @@ a table does with them.
 """
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -14,7 +13,6 @@ import ibis.expr.types as ir
 from resources.expressions import unbound
 from resources.session import Session
 from resources.sessions import permanent, session_of
-from resources.settings import PROJECT
 from resources.storage import COLUMN_SCHEMA, landing_name, pg_type, plain, spec_of, unfolded
 
 if TYPE_CHECKING:
@@ -41,7 +39,7 @@ class ReferenceIOManager(dg.IOManager):
         if kind == "calendar":
             rows = months_of(session.as_of, session.customer.reporting.months)
         else:
-            rows = _shares(context, session) if kind == "accounting" else _reference(kind, name, metadata)
+            rows = _shares(context, session) if kind == "accounting" else _reference(session, kind, name, metadata)
         if context.definition_metadata["strata/consumer"] == "platinum":
             _copy_to_postgres(session, name, rows)
         else:
@@ -60,18 +58,15 @@ def _shares(context: dg.InputContext, session: Session) -> pa.Table:
     return as_arrow(shares_behind(session.lock, session.customer_id, [version for version in read if version]))
 
 
-_tables: dict[tuple[Path, int, int], pa.Table] = {}
+def _reference(session: Session, kind: str, name: str, metadata: Any) -> pa.Table:
+    """A reference file as the run's state of parameters has it."""
+    from resources.parameter_rules import RowRules
+    from resources.parameter_state import read_state
 
-
-def _reference(kind: str, name: str, metadata: Any) -> pa.Table:
-    """A reference file, read once per process and state of the file."""
-    from resources.parameter_files import read_reference
-
-    path = PROJECT / kind / f"{name}.csv"
-    state = (path, path.stat().st_mtime_ns, path.stat().st_size)
-    if state not in _tables:
-        _tables[state] = read_reference(path, spec_of(name, metadata), unfolded(metadata["strata/limits"]))
-    return _tables[state]
+    rules = RowRules(**{declared: tuple(said) for declared, said in unfolded(metadata["strata/row_rules"]).items()})
+    if session.run.parameters is None:
+        raise dg.DagsterInvariantViolationError("this session was opened without parameters")
+    return read_state(session.run.parameters, kind, spec_of(name, metadata), unfolded(metadata["strata/limits"]), rules)
 
 
 def _copy_to_postgres(session: Session, name: str, rows: pa.Table) -> None:

@@ -25,6 +25,7 @@ import psycopg
 from partitions.customers import Customer
 from partitions.errors import BusyError, DeliveryError, FencedError
 from resources.expressions import leaf_names
+from resources.parameter_state import ParameterState
 from resources.postgres import Postgres, lake_role
 from resources.settings import Settings
 from resources.storage import TableSpec, landing_name
@@ -50,12 +51,13 @@ class Source:
 
 @dataclass(frozen=True)
 class RunIdentity:
-    """What a run is: recorded with every version it writes. `as_of` None means the newest delivery's period end."""
+    """What a run is: recorded with every version it writes. `as_of` None means the newest delivery's period end; `parameters` are what it reads."""
 
     run_id: str
     as_of: date | None
     code_commit: str
     parameter_version: str
+    parameters: ParameterState | None = None
 
 
 def fenced(function: Callable) -> Callable:

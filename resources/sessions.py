@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -17,26 +18,30 @@ import psycopg
 from partitions.customers import customer
 from partitions.errors import CustomerError, PermanentError, SettingsError
 from resources.facts import without_values
+from resources.parameter_state import state_of
 from resources.postgres import Postgres
-from resources.revision import code_commit, reference_version
+from resources.revision import code_commit
 from resources.session import RunIdentity, Session
 from resources.settings import Settings, settings
 from resources.storage import TableSpec, spec_of
 
 AS_OF_TAG = "strata/as_of"
+PARAMETERS_TAG = "strata/parameters"
 
 
 class Sessions:
     """Sessions of one run, opened at first use. A run touches one customer: a second one is refused."""
 
-    def __init__(self, run: RunIdentity, configured: Settings) -> None:
-        self.run, self.settings = run, configured
+    def __init__(self, run: RunIdentity, configured: Settings, pin: str | None = None) -> None:
+        self.run, self.settings, self.pin = run, configured, pin
         self.postgres = Postgres(configured)
         self._session: Session | None = None
 
     def of(self, customer_id: str) -> Session:
         if self._session is None:
-            self._session = Session(self.settings, self.postgres, customer(customer_id, self.settings.customers), self.run)
+            found = customer(customer_id, self.settings.customers)
+            state = state_of(self.settings, found.id, self.pin)
+            self._session = Session(self.settings, self.postgres, found, replace(self.run, parameters=state, parameter_version=state.name))
         elif self._session.customer_id != customer_id:
             raise CustomerError("this run already belongs to another customer", customer=customer_id, fix="launch one run per customer")
         return self._session
@@ -63,9 +68,9 @@ def sessions(context: dg.InitResourceContext) -> Iterator[Sessions]:
         run_id=context.run_id or "none",
         as_of=parse_as_of(tags.get(AS_OF_TAG)),
         code_commit=code_commit(),
-        parameter_version=reference_version(),
+        parameter_version="none",
     )
-    made = Sessions(identity, settings())
+    made = Sessions(identity, settings(), tags.get(PARAMETERS_TAG))
     try:
         yield made
     finally:

@@ -22,7 +22,9 @@ SOCKET_NAME = ".s.PGSQL.5432"
 
 @dataclass(frozen=True)
 class Settings:
-    """One installation. `dsn` is None with the embedded server, else `host=… port=…` of a server that Strata may administer."""
+    """One installation. `dsn` is None with the embedded server, else `host=… port=…` of a server that Strata may administer.
+
+    `references` is the folder that holds parameters/ and vocabularies/."""
 
     environment: str
     home: Path
@@ -30,6 +32,7 @@ class Settings:
     lake_root: str
     dsn: str | None
     runtime: Path
+    references: Path = PROJECT
 
     @property
     def landing_root(self) -> Path:
@@ -65,6 +68,7 @@ def settings() -> Settings:
         lake_root=os.environ.get("STRATA_LAKE_ROOT") or str(home / "lake" / environment),
         dsn=os.environ.get("STRATA_DSN"),
         runtime=_runtime(home),
+        references=Path(os.environ.get("STRATA_REFERENCES") or PROJECT).resolve(),
     )
     length = len(os.fsencode(made.runtime / SOCKET_NAME))
     if made.dsn is None and length > SOCKET_PATH_LIMIT:

@@ -14,7 +14,7 @@ from partitions.errors import ContractError, ParameterError
 from platform_assets import greenit
 from platform_assets.composition import tables_of
 from platform_assets.contracts import Contract, contract
-from platform_assets.parameters import check_all, limits_of
+from platform_assets.parameters import check_all, limits_of, rules_of
 from platform_assets.tables import LAYERS, REFERENCES, reference_contracts, table
 from resources.parameter_files import read_reference
 from resources.settings import PROJECT
@@ -155,7 +155,7 @@ def read_copy(made: Contract, rows: list[dict[str, str]], folder: Path) -> None:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    read_reference(copy, made.spec, limits_of(made))
+    read_reference(copy, made.spec, limits_of(made), rules_of(made))
 
 
 def test_every_reference_file_keeps_its_contract() -> None:
@@ -176,6 +176,8 @@ def test_every_figure_has_source_licence_validity_and_a_unit(made: Contract) -> 
 @pytest.mark.parametrize("made", [made for made in PARAMETERS if "unit" in {c.name for c in made.columns}], ids=lambda made: made.table)
 def test_an_unknown_unit_is_refused_by_file_row_and_column(made: Contract, tmp_path: Path) -> None:
     rows = rows_of(made)
+    if not rows:
+        pytest.skip("shipped with a header only: nothing to spoil")
     read_copy(made, rows, tmp_path)
     rows[-1]["unit"] = "furlongs"
     with pytest.raises(ParameterError, match=rf"file {made.table}.csv, row {len(rows) + 1}, column unit\] 'furlongs' is none of"):

@@ -14,24 +14,16 @@ PROJECT = Path(__file__).parents[2]
 DOMAIN = PROJECT / "platform_assets" / "greenit"
 FILES = sorted(path for kind in ("parameters", "vocabularies") for path in (PROJECT / kind).glob("*.csv"))
 DATED = [path.stem for path in FILES if "valid_from" in path.read_text(encoding="utf-8").splitlines()[0]]
-KEYS = {
-    "cloud_charge_rule": ["charge_category", "commitment_discount_status"], "cloud_instance": ["provider", "instance_type"], "cloud_meter_rule": ["usage_kind"],
-    "cloud_meter_map": ["provider", "usage_kind", "priority"], "cloud_meter_energy": ["meter_key"], "cloud_meter_embodied": ["meter_key", "criterion"],
-    "cloud_meter_unit": ["consumed_unit", "per"], "cloud_spend_factor": ["service_category", "criterion"], "exchange_rate": ["currency"], "price_index": ["unit"],
-    "cloud_region": ["provider", "region_id"], "device_energy": ["item_key"], "device_factor": ["item_key", "phase", "criterion"],
-    "device_lifetime": ["item_key"], "language_model_coefficient": ["model", "key"], "server_coefficient": ["model", "key"],
-    "server_component": ["component", "term", "criterion"], "web_coefficient": ["model", "key"], "wue": ["provider", "region_id"],
-    "language_model": ["provider", "model"], "service_energy": ["service_key"], "service_factor": ["service_key", "phase", "criterion"],
-    "pue": ["provider", "region_id"], "scope_rule": ["domain", "ownership", "phase"], "status_rule": ["status"], "usage_rate": ["ownership"],
-}  # fmt: skip
+IDENTITIES = {path.stem: contract(path.with_suffix("").with_suffix(".odcs.yaml")).custom.get("identifies") for path in FILES if path.parent.name == "parameters"}
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
 def test_a_file_has_the_columns_of_its_contract_and_a_source_and_licence_in_every_row(path):
     made = contract(path.with_suffix("").with_suffix(".odcs.yaml"))
     with path.open(encoding="utf-8", newline="") as text:
-        rows = list(csv.DictReader(text))
-    assert list(rows[0]) == [column.name for column in made.columns]
+        reader = csv.DictReader(text)
+        rows = list(reader)
+    assert reader.fieldnames == [column.name for column in made.columns]
     required = {column.name for column in made.columns if column.required}
     assert [(place, name) for place, row in enumerate(rows, 2) for name in required if not row[name].strip()] == []
     keys = [tuple(row[name] for name in made.key) for row in rows]
@@ -58,18 +50,18 @@ def test_a_file_keeps_the_rules_of_its_contract(path, reference):
     assert {rule.name for rule in rules if broken(reference(path.stem), rule)} == set()
 
 
-@pytest.mark.parametrize("name", sorted(KEYS))
+@pytest.mark.parametrize("name", sorted(IDENTITIES))
 def test_no_two_rows_of_a_key_are_in_force_on_one_day(name, reference):
     one, other = reference(name), reference(name).view()
     identity = contract(PROJECT / "parameters" / f"{name}.odcs.yaml").key + ("valid_from",)
-    same = [one[column] == other[column] for column in KEYS[name]]
+    same = [one[column] == other[column] for column in IDENTITIES[name]]
     overlap = (one.valid_from <= other.valid_to.fill_null(ibis.date(9999, 1, 1))) & (other.valid_from <= one.valid_to.fill_null(ibis.date(9999, 1, 1)))
     different = ibis.or_(*(one[column] != other[column] for column in identity))
     assert one.join(other, [*same, overlap & different]).count().execute() == 0
 
 
 def test_every_dated_parameter_is_guarded_against_overlaps():
-    assert set(DATED) - set(KEYS) == {"grid_factor", "grid_factor_multicriteria", "item_map"}  # chosen by year, by year, by priority
+    assert {name for name, identity in IDENTITIES.items() if identity} == set(DATED) == {path.stem for path in FILES if path.parent.name == "parameters"}
 
 
 def test_every_mapped_item_has_a_lifetime_and_a_factor_and_all_energies_have_items(reference):
@@ -83,11 +75,11 @@ def test_every_region_has_a_grid_factor_and_the_world_has_one_in_every_criterion
     known = set(reference("grid_factor").country_code.execute())
     assert set(reference("cloud_region").country_code.execute()) <= known
     both = reference("grid_factor").union(reference("grid_factor_multicriteria"))
-    assert set(both.filter(_.country_code == "WLD").criterion.execute()) == {"GWP", "PE", "ADPe"}
+    assert set(both.filter(_.country_code == "WLD").criterion.execute()) == {"GWP", "PE", "ADPe", "WU"}
 
 
 def test_each_criterion_has_one_unit_everywhere(reference):
-    units = {"GWP": "kgCO2e", "PE": "MJ", "ADPe": "kgSbeq"}
+    units = {"GWP": "kgCO2e", "PE": "MJ", "ADPe": "kgSbeq", "WU": "L"}
     for name in ("device_factor", "grid_factor", "grid_factor_multicriteria", "cloud_meter_embodied", "service_factor"):
         said = reference(name).select("criterion", "unit").distinct().to_pyarrow().to_pylist()
         assert all(units[row["criterion"]] == row["unit"] for row in said), name
