@@ -19,14 +19,16 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from samples import estate
 from samples.billing import AWS, AZURE, FOCUS, Account, lines
 from samples.catalogue import DEVICES, mixed
 
 MONTHS = (date(2024, 6, 1), date(2024, 7, 1), date(2024, 8, 1), date(2024, 9, 1))
 INVENTORY = ("equipment_id", "model", "manufacturer", "item_type", "quantity", "status", "ownership", "purchase_date", "retired_date", "exported_at",
-             "country", "site", "datacentre", "org_unit", "energy_kwh_per_year", "unit_price", "currency")
+             "country", "site", "datacentre", "org_unit", "energy_kwh_per_year", "unit_price", "currency", *estate.CONFIGURATION)
 FRENCH = ("N° inventaire", "Modèle", "Constructeur", "Type", "Quantité", "Statut", "Propriété", "Date d'achat", "Date de sortie", "Exporté le",
-          "Pays", "Site", "Centre de données", "Entité", "Consommation annuelle (kWh)", "Prix unitaire", "Devise")
+          "Pays", "Site", "Centre de données", "Entité", "Consommation annuelle (kWh)", "Prix unitaire", "Devise", *estate.FRENCH_CONFIGURATION)
+UNITS = ("Sales", "Research", "Finance", "Plant, north", 'Team "Blue"', "IT")
 DECIMALS = {name: pa.decimal128(38, 12) for name in FOCUS if name.endswith(("Cost", "Quantity", "UnitPrice"))}
 MOMENTS = {name: pa.timestamp("us", "UTC") for name in FOCUS if name.endswith(("PeriodStart", "PeriodEnd"))}
 
@@ -71,9 +73,10 @@ def inventory(customer: str, count: int, places: Sequence[Place], exported: date
             "ownership": ("owned", "owned", "leased", "rented")[mixed(customer, number, 6) % 4],
             "purchase_date": bought.isoformat(), "retired_date": retired.isoformat() if is_retired else "", "exported_at": exported.isoformat(),
             "country": place.country, "site": place.site, "datacentre": place.datacentre,
-            "org_unit": ("Sales", "Research", "Finance", "Plant, north", 'Team "Blue"', "IT")[mixed(customer, number, 7) % 6],
+            "org_unit": UNITS[mixed(customer, number, 7) % 6],
             "energy_kwh_per_year": f"{device.kwh * (90 + mixed(customer, number, 8) % 25) / 100:.1f}" if number % 3 else "",
             "unit_price": f"{device.price * (80 + mixed(customer, number, 9) % 41) / 100:.2f}", "currency": currency,
+            **estate.configuration(customer, number, device.kind, device.kwh),
         })
     return [row for row in rows if date.fromisoformat(row["purchase_date"]) <= exported]
 
@@ -91,13 +94,15 @@ def csv_text(
 
 def french(rows: Sequence[dict[str, str]]) -> list[dict[str, str]]:
     """The same lines as a French spreadsheet shows them: dd/mm/yyyy, decimal commas, thousands by (no-break) spaces, French words."""
-    words = {"in use": "En service", "in stock": "En stock", "retired": "Réformé", "owned": "Acheté", "leased": "Crédit-bail", "rented": "Loué"}
+    words = {"in use": "En service", "in stock": "En stock", "retired": "Réformé", "owned": "Acheté", "leased": "Crédit-bail", "rented": "Loué",
+             "new": "Neuf", "refurbished": "Reconditionné"}
     shown = []
     for number, row in enumerate(rows):
         dates = {name: "/".join(reversed(row[name].split("-"))) for name in ("purchase_date", "retired_date", "exported_at")}
         mark = (" ", "\u00a0", "\u202f")[number % 3]
         numbers = {name: _french_number(row[name], mark) for name in ("energy_kwh_per_year", "unit_price", "quantity")}
-        shown.append({**row, **dates, **numbers, "status": words[row["status"]], "ownership": words[row["ownership"]]})
+        parts = {name: words.get(row[name]) or _french_number(row[name], mark) for name in estate.CONFIGURATION if name in row}
+        shown.append({**row, **dates, **numbers, **parts, "status": words[row["status"]], "ownership": words[row["ownership"]]})
     return shown
 
 
@@ -133,6 +138,7 @@ def acme(folder: Path) -> Iterator[Delivery]:
     for word, broken in ((",in use,", ',in "use,'), (",in stock,", ',in "stock,'), (",retired,", ',re"tired,')):
         shown[200] = shown[200].replace(word, broken, 1)  # a stray quote
     yield _written(folder, "acme", "equipment_inventory", "inventory_2024-09.csv", "".join(shown), "2024-09")
+    yield from _acme_estate(folder, rows)
     account = Account("210000000017", "Acme Tools", "EUR", AWS, ("eu-west-3", "eu-central-1"), ("210000000025", "Acme Lab"))
     for month in MONTHS:
         billed = list(lines(account, month, 520))
@@ -144,6 +150,34 @@ def acme(folder: Path) -> Iterator[Delivery]:
         if month == MONTHS[2]:
             text = "\ufeff" + text
         yield _written(folder, "acme", "cloud_billing", f"aws-focus-{month:%Y-%m}.csv", text, f"{month:%Y-%m}")
+
+
+def _acme_estate(folder: Path, rows: list[dict[str, str]]) -> Iterator[Delivery]:
+    """In Strata's own columns, with a room that gives more than it takes, a unit of a dozen words, a host and a machine that nobody knows."""
+    places = estate.sites([("LYO1", "FR", "1.38", "0.25"), ("LEJ-A", "DE", "1.52", ""), ("LEJ-B", "DE", "0.90", "")], [("Lyon", "FR"), ("Leipzig", "DE")])
+    units = estate.organisation("acme", "Acme", UNITS, 640, 9_400_000, "EUR")
+    units.append({"org_unit": "Museum", "valid_from": "2024-01-01", "parent": "Acme", "fte": "about a dozen"})
+    vms = estate.machines("acme", rows)
+    running = estate.applications("acme", vms)
+    vms.append({"vm_id": "vm-lost", "equipment_id": "AC-99999", "kind": "compute", "vcpu": "4"})  # no such host
+    running.append({"application_id": "phantom", "environment": "production", "vm_id": "vm-nowhere"})  # no such machine
+    yield from _estate(folder, "acme", {"site_register": places, "organisation": units, "virtual_machines": vms, "applications": running})
+    for month in MONTHS:
+        read = estate.metering("acme", rows, month)
+        if month == MONTHS[-1]:
+            read[1]["cpu_pct"] = "140"  # more than a processor can
+            read[2]["end_date"] = "2024-10-02"  # into another month
+            read.append({**read[4], "equipment_id": "AC-88888"})  # measured, in no inventory
+        yield _written(folder, "acme", "equipment_metering", f"power_{month:%Y-%m}.csv", csv_text(estate.METERING, read), f"{month:%Y-%m}")
+
+
+def _estate(folder: Path, customer: str, sources: Mapping[str, list[dict[str, str]]], is_french: bool = False) -> Iterator[Delivery]:
+    """The snapshots of September, in Strata's columns or in French ones."""
+    columns = {"site_register": estate.SITES, "organisation": estate.UNITS, "virtual_machines": estate.MACHINES, "applications": estate.APPLICATIONS}
+    for source, rows in sources.items():
+        shown = estate.french(rows) if is_french else rows
+        text = csv_text(columns[source], shown, *((";", "\r\n", estate.FRENCH[source]) if is_french else ()))
+        yield _written(folder, customer, source, f"{source}_2024-09.csv", text, "2024-09")
 
 
 def globex(folder: Path) -> Iterator[Delivery]:
@@ -159,8 +193,20 @@ def globex(folder: Path) -> Iterator[Delivery]:
             rows[33]["purchase_date"] = "31/02/2022"  # no such day
             rows[66]["unit_price"] = "1.234,5O"  # a letter O
             rows[99]["country"] = "Syldavie"  # no such country
+        stock = inventory("globex", 295 + 8 * grown, places, exported, "CHF", grown)
         name = f"parc_informatique_{month:%Y-%m}.csv"
         yield _written(folder, "globex", "equipment_inventory", name, csv_text(INVENTORY, rows, ";", "\r\n", FRENCH), f"{month:%Y-%m}")
+        read = estate.french(estate.metering("globex", stock, month))
+        if grown:
+            read[0]["energy_kwh"] = "1 2 3,5"  # no number
+        text = csv_text(estate.METERING, read, ";", "\r\n", estate.FRENCH["equipment_metering"])
+        yield _written(folder, "globex", "equipment_metering", f"releves_{month:%Y-%m}.csv", text, f"{month:%Y-%m}")
+    rooms = estate.sites([("GVA-2", "Suisse", "1.29", "0.1")], [("Genève", "Suisse"), ("Annecy", "France"), ("Zürich", "CH")], ("centre de données", "bureau"))
+    vms = estate.machines("globex", stock)
+    vms[1]["kind"] = "quantique"  # no such kind
+    running = estate.applications("globex", vms)
+    units = estate.organisation("globex", "Globex", UNITS, 1150, 21_000_000, "CHF")
+    yield from _estate(folder, "globex", {"site_register": rooms, "organisation": units, "virtual_machines": vms, "applications": running}, is_french=True)
     aws = Account("330000000033", "Globex", "CHF", AWS, ("eu-central-2", "eu-west-1"), ("330000000041", "Globex Data"))
     subscription = ("9c1d7f60-0000-4000-8000-00000000a001", "Globex Apps")
     azure = Account("EA-7700441", "Globex Enterprise Agreement", "EUR", AZURE, ("switzerlandnorth", "francecentral"), subscription)
@@ -186,6 +232,15 @@ def initech(folder: Path) -> Iterator[Delivery]:
             rows[15]["retired_date"] = "2024-13-01"  # no such month
         name = f"assets_{month:%Y-%m}{'_v2' if sequence == 2 else ''}.csv"
         yield _written(folder, "initech", "equipment_inventory", name, csv_text(INVENTORY, rows), f"{month:%Y-%m}", sequence)
+        if sequence != 1:
+            read = estate.metering("initech", rows, month)
+            yield _written(folder, "initech", "equipment_metering", f"meters_{month:%Y-%m}.csv", csv_text(estate.METERING, read), f"{month:%Y-%m}")
+    rooms = estate.sites([("OMA1", "US", "1.61", "1.8")], [("Austin", "US"), ("Omaha", "US")], ("data center", "branch"))
+    rooms.append(dict(rooms[1]))  # an office that stands there twice
+    vms = estate.machines("initech", rows)
+    units = estate.organisation("initech", "Initech", UNITS, 420, 5_200_000, "USD")
+    running = estate.applications("initech", vms)
+    yield from _estate(folder, "initech", {"site_register": rooms, "organisation": units, "virtual_machines": vms, "applications": running})
 
 
 def _written(folder: Path, customer: str, source: str, name: str, text: str, period: str, sequence: int | None = None) -> Delivery:

@@ -54,7 +54,7 @@ def _between(kwargs: dict[str, Any], kind: str, number: int) -> Any:
     least, most = kwargs.get("min_value"), kwargs.get("max_value")
     if least is not None and most is not None and kind == "bigint":
         return least + number % (most - least + 1)
-    return typed(least if least is not None else most, kind)
+    return typed(least + bool(kwargs.get("strict_min")) if least is not None else most, kind)
 
 
 def _beyond(kwargs: dict[str, Any], kind: str) -> Any:
@@ -64,9 +64,15 @@ def _beyond(kwargs: dict[str, Any], kind: str) -> Any:
     return typed(kwargs["min_value"], kind) - step
 
 
+def _outside(values: list[Any], kind: str) -> Any:
+    if kind == "boolean":
+        return not values[0]
+    return NOT_TEXT if kind == "varchar" else typed(max(values) + 1, kind)
+
+
 GOOD: dict[str, Callable[[Rule, str, int], Any]] = {
     "expect_column_values_to_be_in_set": lambda rule, kind, number: typed(rule.kwargs["value_set"][number % len(rule.kwargs["value_set"])], kind),
-    "references": lambda rule, kind, number: words(rule.kwargs["table"], rule.kwargs["key"])[number],
+    "references": lambda rule, kind, number: (words(rule.kwargs["table"], rule.kwargs["key"]) or [plain_value(kind, n) for n in range(number + 1)])[number],
     "expect_column_values_to_be_between": lambda rule, kind, number: _between(rule.kwargs, kind, number),
     "expect_column_values_to_match_regex": lambda rule, kind, number: matching(rule.kwargs["regex"], number),
     "expect_column_values_to_not_be_null": lambda rule, kind, number: plain_value(kind, number),
@@ -84,7 +90,7 @@ def clean_row(made: Contract, number: int) -> Row:
         if column is None or rule.expectation not in GOOD:
             continue
         if rule.expectation == "expect_column_values_to_be_between":
-            narrow[column] = {**narrow.get(column, {}), **{k: v for k, v in rule.kwargs.items() if k.endswith("_value")}}
+            narrow[column] = {**narrow.get(column, {}), **{k: v for k, v in rule.kwargs.items() if k != "column"}}
             row[column] = _between(narrow[column], kinds[column], number)
         else:
             row[column] = GOOD[rule.expectation](rule, kinds[column], number)
@@ -105,7 +111,7 @@ def _bad_column(value: Callable[[Rule, str], Any]) -> Callable[[list[Row], Rule,
 
 
 BAD: dict[str, Callable[[list[Row], Rule, dict[str, str]], list[Row]]] = {
-    "expect_column_values_to_be_in_set": _bad_column(lambda rule, kind: NOT_TEXT if kind == "varchar" else typed(max(rule.kwargs["value_set"]) + 1, kind)),
+    "expect_column_values_to_be_in_set": _bad_column(lambda rule, kind: _outside(rule.kwargs["value_set"], kind)),
     "references": _bad_column(lambda rule, kind: NOT_TEXT),
     "expect_column_values_to_be_between": _bad_column(lambda rule, kind: _beyond(rule.kwargs, kind)),
     "expect_column_values_to_match_regex": _bad_column(lambda rule, kind: f" {NOT_TEXT} "),

@@ -18,6 +18,8 @@ from tests.lake import session_for
 NAME = "measured"
 USAGE = contract(PROJECT / "platform_assets/greenit/silver/cloud_usage.odcs.yaml")
 EQUIPMENT = contract(PROJECT / "platform_assets/greenit/silver/equipment.odcs.yaml")
+SITE = contract(PROJECT / "platform_assets/greenit/silver/site.odcs.yaml")
+ORG_UNIT = contract(PROJECT / "platform_assets/greenit/silver/org_unit.odcs.yaml")
 KPI = contract(PROJECT / "platform_assets/greenit/platinum/kpi_monthly.odcs.yaml")
 
 
@@ -25,7 +27,10 @@ KPI = contract(PROJECT / "platform_assets/greenit/platinum/kpi_monthly.odcs.yaml
 def session(installation: Installation, tmp_path_factory: pytest.TempPathFactory):
     """Four versions of the bill: 100, 110, 90 and 100 lines; the last one has two lines in quarantine and 98 of another service."""
     folder = tmp_path_factory.mktemp("measured")
-    installation.declare(NAME, reporting={"months": 1})
+    sources = {"equipment_inventory": {"format": "strata_1"}, "site_register": {"format": "strata_1"}, "cloud_billing": {"format": "focus_1_0", "accepted_owners": [f"account-{NAME}"]}}
+    installation.declare(NAME, reporting={"months": 1}, sources=sources)
+    (folder / "sites.csv").write_text("site_id,kind,country\nLyon,office,FR\nParis,office,FR\n", encoding="utf-8")
+    installation.land(NAME, "site_register", [folder / "sites.csv"])
     installation.land(NAME, "equipment_inventory", [inventory(folder / "i.csv", {"quantity": "3"}, {"quantity": "two"}, {"quantity": "4"})])
     for count in (100, 110, 90):
         installation.land(NAME, "cloud_billing", [billing(folder / f"{count}.csv", f"account-{NAME}", *[{"BilledCost": "0.5"}] * count)])
@@ -94,6 +99,13 @@ def test_a_reference_to_words_or_to_another_table_finds_the_stranger(session: Se
     outcome = judged(session, EQUIPMENT, "references", column="item_type", table="site", key="site_id")
     assert (outcome.passed, outcome.error) == (False, None)
     assert "laptop" not in str(outcome)  # an internal column: its values are not shown
+
+
+def test_a_register_has_what_another_table_names_and_an_empty_one_registers_nothing(session: Session) -> None:
+    """The register has Lyon and Paris, the inventory names Lyon; nobody delivered units of an organisation."""
+    assert judged(session, SITE, "registers", column="site_id", table="equipment", key="site_id").passed
+    assert not judged(session, SITE, "registers", column="site_id", table="equipment", key="item_type").passed
+    assert judged(session, ORG_UNIT, "registers", column="org_unit", table="equipment", key="item_type").passed
 
 
 def test_a_table_that_has_no_version_and_a_kind_that_does_not_exist_are_contract_errors(session: Session) -> None:

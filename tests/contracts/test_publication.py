@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -129,14 +130,14 @@ def test_all_pointers_move_or_none(session: Session, monkeypatch: pytest.MonkeyP
 
 @pytest.fixture(scope="module")
 def collected(installation: Installation, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Three published states of one customer (10, 20, 30 laptops), then collection while a reader's transaction is open.
+    """Four published states of one customer (10, 20, 30, 40 laptops), then collection while a reader's transaction is open.
 
-    Every lake table changes from state to state: a snapshot is the whole catalog's, so the one that a kept version names also keeps what the
-    other tables had at that moment.
+    A snapshot is the whole catalog's, so the one that a kept version names also keeps what the other tables had at that moment: sources that
+    nobody delivers are empty from the first state on, and keep what that one had. The second state is what can go.
     """
     folder = tmp_path_factory.mktemp("collection")
     installation.declare(COLLECTED, reporting={"months": 1})
-    for quantity in (10, 20, 30):
+    for quantity in (10, 20, 30, 40):
         row = {"quantity": quantity, "site": f"Site {quantity}"}
         installation.land(COLLECTED, "equipment_inventory", [inventory(folder / f"{quantity}.csv", row)])
         installation.land(COLLECTED, "cloud_billing", [billing(folder / f"b{quantity}.csv", f"account-{COLLECTED}", {"ConsumedQuantity": str(quantity)})])
@@ -160,8 +161,8 @@ def collected(installation: Installation, tmp_path_factory: pytest.TempPathFacto
 def test_live_and_previous_versions_stay_and_older_ones_go(collected, installation: Installation) -> None:
     after = installation.versions(COLLECTED)
     for name in (GOLD.qualified, PLATINUM.qualified):
-        assert len(collected["versions"][name]) == 3
-        assert after[name] == collected["versions"][name][1:]
+        assert len(collected["versions"][name]) == 4
+        assert after[name] == collected["versions"][name][2:]
     removed = sum(map(len, collected["versions"].values())) - sum(map(len, after.values()))
     assert collected["result"].versions == removed > 0
     left = installation.query("SELECT DISTINCT version FROM greenit_gold.impact ORDER BY 1", customer=COLLECTED, role=WRITER)
@@ -169,7 +170,7 @@ def test_live_and_previous_versions_stay_and_older_ones_go(collected, installati
 
 
 def test_what_a_kept_version_read_is_kept_too(collected, installation: Installation) -> None:
-    """The previous state had 20 laptops: its inventory is still there to be looked at."""
+    """The previous state had 30 laptops: its inventory is still there to be looked at."""
     registry = installation.query("SELECT table_name, version, inputs, snapshot_id FROM platform.table_version", customer=COLLECTED, role=WRITER)
     known = {(row["table_name"], row["version"]): row for row in registry}
     assert all((name, version) in known for row in registry for name, version in row["inputs"].items())
@@ -180,7 +181,7 @@ def test_what_a_kept_version_read_is_kept_too(collected, installation: Installat
         read = [session.con.execute(f"SELECT quantity FROM lake.greenit_silver.equipment AT (VERSION => {row['snapshot_id']})").fetchall() for row in equipment]
     finally:
         session.close()
-    assert read == [[(20,)], [(30,)]]
+    assert read == [[(30,)], [(40,)]]
 
 
 def test_readers_notice_nothing(collected, installation: Installation) -> None:
@@ -193,7 +194,10 @@ def test_files_that_nothing_names_are_released_and_every_kept_version_can_be_rea
     assert gone
     assert collected["result"].files == len(gone) + 1  # and the old orphan
     kept = installation.query("SELECT table_name, snapshot_id, row_count FROM platform.table_version WHERE snapshot_id IS NOT NULL", customer=COLLECTED, role=WRITER)
-    assert len(kept) == 9  # four lake tables in two states; no figure reads `site`, of which the newest stays
+    states = Counter(row["table_name"] for row in kept)
+    read = {f"greenit_{name}" for name in ("bronze.equipment_inventory", "bronze.cloud_billing", "silver.equipment", "silver.cloud_usage")}
+    assert states == {name: 2 if name in read else 1 for name in states}  # what the figures of two states read; of what did not change the newest stays
+    assert read < set(states)
     session = session_for(installation, COLLECTED)
     try:
         read = [session.con.execute(f"SELECT count(*) FROM lake.{row['table_name']} AT (VERSION => {row['snapshot_id']})").fetchone()[0] for row in kept]

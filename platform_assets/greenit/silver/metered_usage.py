@@ -43,8 +43,7 @@ def once_a_day(read: ir.Table) -> ir.Table:
     """Rows, good so far, whose days another one of their line names as well, refused."""
     marked = read.mutate(is_good=read["_rejects"].isnull())
     line = {"group_by": ["equipment_id", "is_good"], "order_by": ["start_date", "_sha256", "_row"]}
-    marked = marked.mutate(
-        ended_before=_.end_date.max().over(ibis.window(preceding=(None, 1), **line)), starts_after=_.start_date.min().over(ibis.window(following=(1, None), **line))
-    )
+    before, after = ibis.window(preceding=(None, 1), **line), ibis.window(following=(1, None), **line)
+    marked = marked.mutate(ended_before=_.end_date.max().over(before), starts_after=_.start_date.min().over(after))
     overlaps = (marked.start_date <= marked.ended_before).fill_null(False) | (marked.starts_after <= marked.end_date).fill_null(False)
     return refusing(marked, (marked.is_good & overlaps, "DUPLICATE", "start_date", marked.start_date))
