@@ -19,6 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from samples import services
 from samples.billing import AWS, AZURE, FOCUS, Account, lines
 from samples.catalogue import DEVICES, mixed
 
@@ -144,6 +145,7 @@ def acme(folder: Path) -> Iterator[Delivery]:
         if month == MONTHS[2]:
             text = "\ufeff" + text
         yield _written(folder, "acme", "cloud_billing", f"aws-focus-{month:%Y-%m}.csv", text, f"{month:%Y-%m}")
+    yield from (_written(folder, "acme", *sample) for sample in services.acme())
 
 
 def globex(folder: Path) -> Iterator[Delivery]:
@@ -172,6 +174,7 @@ def globex(folder: Path) -> Iterator[Delivery]:
             parquet(folder / name, list(lines(account, month, count)))
             files.append(name)
         yield Delivery("globex", "cloud_billing", files, f"{month:%Y-%m}")
+    yield from (_written(folder, "globex", *sample) for sample in services.globex())
 
 
 def initech(folder: Path) -> Iterator[Delivery]:
@@ -186,6 +189,7 @@ def initech(folder: Path) -> Iterator[Delivery]:
             rows[15]["retired_date"] = "2024-13-01"  # no such month
         name = f"assets_{month:%Y-%m}{'_v2' if sequence == 2 else ''}.csv"
         yield _written(folder, "initech", "equipment_inventory", name, csv_text(INVENTORY, rows), f"{month:%Y-%m}", sequence)
+    yield from (_written(folder, "initech", *sample) for sample in services.initech())
 
 
 def _written(folder: Path, customer: str, source: str, name: str, text: str, period: str, sequence: int | None = None) -> Delivery:
