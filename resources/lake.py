@@ -25,7 +25,7 @@ from resources.quarantine import QUARANTINE, SetApart, ensure_quarantine, load_d
 from resources.quarantine import content as quarantine_content
 from resources.session import Session, fenced
 from resources.sessions import permanent, session_of, spec_of_input, spec_of_output
-from resources.storage import REJECTS, TableSpec
+from resources.storage import PLACE, REJECTS, TableSpec
 from resources.versions import Version
 
 if TYPE_CHECKING:
@@ -116,7 +116,10 @@ def write(session: Session, spec: TableSpec, expression: ir.Table) -> tuple[Vers
 
 
 def ensure_table(session: Session, spec: TableSpec, expression: ir.Table) -> None:
-    """Make the table and its layer's quarantine; add a new nullable column, give a decimal more places; any other difference is a ContractError."""
+    """Make the table and its layer's quarantine; add a new nullable column, give a decimal more places; any other difference is a ContractError.
+
+    A table of groups need not declare the place that its refused rows carry (PLACE): its good rows have none.
+    """
     con = session.con
     con.execute(f"CREATE SCHEMA IF NOT EXISTS lake.{spec.schema}")
     ensure_quarantine(con, spec.schema)
@@ -132,8 +135,8 @@ def ensure_table(session: Session, spec: TableSpec, expression: ir.Table) -> Non
         elif there.get(column.name) != column.type.lower().replace(", ", ","):
             raise ContractError("the lake's column is not the contract's", customer=session.customer_id, table=spec.qualified,
                                 column=column.name, fix="raise the contract's version and migrate the column")
-    produced = [name for name in expression.columns if name != REJECTS]
-    if missing := sorted({c.name for c in spec.columns} ^ set(produced)):
+    declared_names, beside = {c.name for c in spec.columns}, {REJECTS, *PLACE} if REJECTS in expression.columns else set()
+    if missing := sorted(declared_names ^ (set(expression.columns) - (beside - declared_names))):
         raise ContractError(f"function and contract differ in columns: {', '.join(missing)}", customer=session.customer_id, table=spec.qualified,
                             fix="declare the column, or return it")
 

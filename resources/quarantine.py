@@ -147,17 +147,19 @@ def _missing(spec: TableSpec) -> str:
 
 
 def _admit(con: duckdb.DuckDBPyConnection, spec: TableSpec) -> int:
-    """Load the accepted rows that break neither key nor required column; the others stay where they are."""
+    """Load the accepted rows that break neither key nor required column; the others stay where they are.
+
+    By `rowid` of KEPT_BACK: of a delivered row that was taken apart, one part can be let through and another not."""
     key, never = ", ".join(f'"{name}"' for name in spec.key), ", ".join(f"'{rule}'" for rule in sorted(NEVER_ACCEPTED))
     con.execute(f"""CREATE OR REPLACE TEMP TABLE {ADMITTED} AS
-        SELECT _sha256, _row FROM {KEPT_BACK} SEMI JOIN (FROM {DECIDED} WHERE action = 'accept') USING (_sha256, _row)
-        WHERE missing IS NULL AND NOT list_has_any(list_transform({REJECTS}, lambda r: r.rule), [{never}])
+        SELECT rowid AS kept FROM {KEPT_BACK} WHERE (_sha256, _row) IN (SELECT (_sha256, _row) FROM {DECIDED} WHERE action = 'accept')
+          AND missing IS NULL AND NOT list_has_any(list_transform({REJECTS}, lambda r: r.rule), [{never}])
           AND ({key}) NOT IN (SELECT ({key}) FROM lake.{spec.qualified})
         QUALIFY count(*) OVER (PARTITION BY {key}) = 1""")
     columns = ", ".join(f'"{c.name}"' for c in spec.columns)
     admitted = con.execute(f"""INSERT INTO lake.{spec.qualified} BY NAME SELECT {columns} FROM {KEPT_BACK}
-        SEMI JOIN {ADMITTED} USING (_sha256, _row)""").fetchone()[0]
-    con.execute(f"DELETE FROM {KEPT_BACK} WHERE (_sha256, _row) IN (SELECT (_sha256, _row) FROM {ADMITTED})")
+        WHERE rowid IN (SELECT kept FROM {ADMITTED})""").fetchone()[0]
+    con.execute(f"DELETE FROM {KEPT_BACK} WHERE rowid IN (SELECT kept FROM {ADMITTED})")
     return admitted
 
 

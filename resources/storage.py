@@ -16,6 +16,7 @@ from resources.formats import Format, formats_of
 
 LAKE_LAYERS = ("bronze", "silver")
 REJECTS = "_rejects"
+PLACE = ("_file", "_row", "_sha256")  # where a row was delivered
 COLUMN_SCHEMA = "dagster/column_schema"
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from samples import estate
+from samples import estate, services
 from samples.billing import AWS, AZURE, FOCUS, Account, lines
 from samples.catalogue import DEVICES, mixed
 
@@ -150,6 +150,7 @@ def acme(folder: Path) -> Iterator[Delivery]:
         if month == MONTHS[2]:
             text = "\ufeff" + text
         yield _written(folder, "acme", "cloud_billing", f"aws-focus-{month:%Y-%m}.csv", text, f"{month:%Y-%m}")
+    yield from (_written(folder, "acme", *sample) for sample in services.acme())
 
 
 def _acme_estate(folder: Path, rows: list[dict[str, str]]) -> Iterator[Delivery]:
@@ -218,6 +219,7 @@ def globex(folder: Path) -> Iterator[Delivery]:
             parquet(folder / name, list(lines(account, month, count)))
             files.append(name)
         yield Delivery("globex", "cloud_billing", files, f"{month:%Y-%m}")
+    yield from (_written(folder, "globex", *sample) for sample in services.globex())
 
 
 def initech(folder: Path) -> Iterator[Delivery]:
@@ -241,6 +243,7 @@ def initech(folder: Path) -> Iterator[Delivery]:
     units = estate.organisation("initech", "Initech", UNITS, 420, 5_200_000, "USD")
     running = estate.applications("initech", vms)
     yield from _estate(folder, "initech", {"site_register": rooms, "organisation": units, "virtual_machines": vms, "applications": running})
+    yield from (_written(folder, "initech", *sample) for sample in services.initech())
 
 
 def _written(folder: Path, customer: str, source: str, name: str, text: str, period: str, sequence: int | None = None) -> Delivery:

@@ -20,7 +20,7 @@ from resources.storage import TableSpec
 Row = dict[str, Any]
 ARROW = {"varchar": pa.string(), "bigint": pa.int64(), "double": pa.float64(), "date": pa.date32(), "timestamp": pa.timestamp("us"), "boolean": pa.bool_(),
          "decimal(38,12)": pa.decimal128(38, 12), "decimal(38,18)": pa.decimal128(38, 18)}
-TEXTS = ("FRA", "CANARY-1", "a" * 64, "0123456789abcdef-1", "equipment-1", "3.1", "laptop")  # tried in turn against a pattern
+TEXTS = ("FRA", "CANARY-1", "a" * 64, "0123456789abcdef-1", "equipment-1", "3.1", "laptop", "511210")  # tried in turn against a pattern
 NOT_TEXT = "\u00a7 no such thing \u00a7"  # matches no pattern, stands in no set
 
 

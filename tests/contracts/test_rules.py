@@ -109,8 +109,8 @@ def test_a_clean_table_keeps_every_rule(session: Session, store: Store, table: s
 def test_a_quarantine_rule_keeps_back_exactly_the_one_bad_row_built_for_it(table: str, rule: Rule) -> None:
     made = CONTRACTS[table]
     rows = kept_back(ibis.memtable(as_arrow(made.spec, broken_rows(made, rule))), made).to_pyarrow().to_pylist()
-    assert [[entry["check"] for entry in row["_rejects"] or []] for row in rows] == [[], [], [rule.name]]
-    assert rows[-1]["_rejects"][0]["rule"] in ROW_ORDER
+    assert sorted([entry["check"] for entry in row["_rejects"] or []] for row in rows) == [*[[]] * (len(rows) - 1), [rule.name]]
+    assert {entry["rule"] for row in rows for entry in row["_rejects"] or []} <= set(ROW_ORDER)
 
 
 @pytest.mark.parametrize(("table", "rule"), STORED_RULES, ids=[f"{table}-{rule.name}" for table, rule in STORED_RULES])

@@ -183,6 +183,8 @@ def test_a_file_name_is_made_harmless(name, safe):
 def test_the_samples_land_and_load_with_their_bad_rows_apart(registry, tmp_path):
     root, customers, sources = tmp_path / "landing", load_customers(Path(__file__).parents[2] / "customers"), {s.name: s for s in (INVENTORY, BILLING)}
     for delivery in generate(tmp_path / "samples"):
+        if delivery.source not in sources:
+            continue
         files = [tmp_path / "samples" / name for name in delivery.files]
         assert land(registry, root, customers[delivery.customer], sources[delivery.source], files, delivery.period, delivery.sequence).result == "new"
     expected = {

@@ -8,8 +8,9 @@ import ibis.expr.types as ir
 from platform_assets.conform import parsed, trimmed
 from platform_assets.contracts import contract
 from platform_assets.greenit.bronze.energy_contracts import CONVENTIONS
-from platform_assets.greenit.silver.service_words import PLACE, refused, worded
+from platform_assets.greenit.silver.service_words import refused, worded
 from platform_assets.tables import table
+from resources.storage import PLACE
 
 MADE = contract(__file__)
 

@@ -9,8 +9,9 @@ from ibis import _
 from platform_assets.conform import parsed, trimmed
 from platform_assets.contracts import contract
 from platform_assets.greenit.bronze.saas_contracts import CONVENTIONS
-from platform_assets.greenit.silver.service_words import PLACE, refused, worded
+from platform_assets.greenit.silver.service_words import refused, worded
 from platform_assets.tables import table
+from resources.storage import PLACE
 
 MADE = contract(__file__)
 

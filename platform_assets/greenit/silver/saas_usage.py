@@ -9,9 +9,10 @@ from ibis import _
 
 from platform_assets.conform import parsed
 from platform_assets.contracts import contract
-from platform_assets.greenit.silver.service_words import PLACE, refused, worded
+from platform_assets.greenit.silver.service_words import refused, worded
 from platform_assets.tables import table
 from resources.formats import Convention
+from resources.storage import PLACE
 
 MADE = contract(__file__)
 FIELDS = ("month", "activity", "quantity")

@@ -8,8 +8,6 @@ import ibis.expr.types as ir
 
 from platform_assets.conform import joined_rejects, rejects, slug, trimmed, unreadable
 
-PLACE = ("_file", "_row", "_sha256")
-
 
 def worded(rows: ir.Table, column: str, raw: str, vocabulary: ir.Table, word: str, missing: str | None = None, default: str | None = None) -> ir.Table:
     """The rows with `column` as the vocabulary's `word` for the text in `raw`; a word that it does not know is DOMAIN in `_rejects`.

@@ -9,8 +9,9 @@ from ibis import _
 
 from platform_assets.conform import decimal_text, rejects, to_decimal, unreadable
 from platform_assets.greenit.bronze.web_page_loads import CONVENTIONS
-from platform_assets.greenit.silver.service_words import PLACE, page_name
+from platform_assets.greenit.silver.service_words import page_name
 from platform_assets.tables import table
+from resources.storage import PLACE
 
 SIZES = ("transfer_bytes", "header_bytes", "body_bytes", "content_bytes")
 LOAD = ("_sha256", "page_ref")

@@ -8,8 +8,9 @@ import ibis.expr.types as ir
 from platform_assets.conform import parsed
 from platform_assets.contracts import contract
 from platform_assets.greenit.bronze.web_analytics import CONVENTIONS
-from platform_assets.greenit.silver.service_words import PLACE, page_name, refused, worded
+from platform_assets.greenit.silver.service_words import page_name, refused, worded
 from platform_assets.tables import table
+from resources.storage import PLACE
 
 MADE = contract(__file__)
 WORLD = "WLD"
