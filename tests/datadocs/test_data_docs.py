@@ -96,7 +96,7 @@ def test_a_customers_folder_knows_no_other_customer(site: Path) -> None:
 
 def test_no_page_loads_anything_or_runs_a_script(site: Path) -> None:
     pages = list(site.rglob("*.html"))
-    assert len(pages) == 1 + 3 + 9 * 2
+    assert len(pages) == 1 + 3 + TABLES * 2
     for page in pages:
         text = page.read_text()
         assert "Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\"" in text
