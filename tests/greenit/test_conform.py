@@ -6,9 +6,10 @@ from decimal import Decimal
 import ibis
 import pytest
 
-from platform_assets.conform import decimal_text, rejects, to_date, to_decimal, to_timestamp, trimmed, unreadable
+from platform_assets.conform import REJECT, conformed, decimal_text, referring, rejects, to_date, to_decimal, to_timestamp, trimmed, unreadable, unrepeated
 from resources.formats import Convention
 
+NOTHING = ibis.null(f"array<{REJECT}>")
 CONVENTIONS = {
     "point": Convention(timestamp_pattern="%Y-%m-%d %H:%M:%S"),
     "french": Convention(decimal_mark=",", group_mark=" \u00a0\u202f", date_pattern="%d/%m/%Y"),
@@ -61,6 +62,35 @@ def test_quantities_keep_fifteen_decimals():
 ])  # fmt: skip
 def test_a_date_is_read_by_its_format_and_the_calendar(format_, text, value):
     assert read(to_date, format_, text) == value
+
+
+@pytest.mark.parametrize(("text", "value"), [
+    ("2020-07-08", date(2020, 7, 8)), ("20200708", date(2020, 7, 8)), ("08/07/2020", date(2020, 7, 8)), ("2020/07/08", None), ("20200231", None), ("31/02/2020", None),
+])  # fmt: skip
+def test_a_file_may_write_days_in_several_declared_notations_and_in_no_other(text, value):
+    conventions = {"mixed": Convention(date_patterns=("%Y%m%d", "%d/%m/%Y"))}
+    table = ibis.memtable({"text": [text]})
+    assert table.select(value=to_date(table.text, ibis.literal("mixed"), conventions)).to_pyarrow().to_pylist() == [{"value": value}]
+
+
+def test_a_word_is_conformed_by_its_vocabulary_and_what_is_not_known_stays_so():
+    vocabulary = ibis.memtable({"alias": ["calcul"], "kind": ["compute"]})
+    rows = ibis.memtable({"place": [1, 2, 3], "word": [" Calcul ", "quantum", None]}).mutate(_rejects=NOTHING)
+    judged = conformed(rows, "word", vocabulary, "kind", is_required=True).order_by("place").to_pyarrow().to_pylist()
+    assert [row["word__known"] for row in judged] == ["compute", None, None]
+    assert [[reject["rule"] for reject in row["_rejects"] or []] for row in judged] == [[], ["DOMAIN"], ["MISSING_VALUE"]]
+
+
+def test_a_row_that_names_what_another_table_does_not_have_is_refused_and_one_that_names_nothing_is_not():
+    rows = ibis.memtable({"place": [1, 2, 3], "host": ["a", "b", None]}).mutate(_rejects=NOTHING)
+    judged = referring(rows, "host", ibis.memtable({"id": ["a", "c"]}), "id").order_by("place").to_pyarrow().to_pylist()
+    assert [[(reject["rule"], reject["check"]) for reject in row["_rejects"] or []] for row in judged] == [[], [("DOMAIN", "host__is_known")], []]
+
+
+def test_of_a_repeated_key_every_row_is_refused_and_half_a_key_is_none():
+    rows = ibis.memtable({"place": [1, 2, 3, 4, 5], "a": ["x", "x", "y", None, None], "b": [1, 1, 1, 1, 1]}).mutate(_rejects=NOTHING)
+    judged = unrepeated(rows, "a", "b").order_by("place").to_pyarrow().to_pylist()
+    assert [[reject["rule"] for reject in row["_rejects"] or []] for row in judged] == [["DUPLICATE"], ["DUPLICATE"], [], [], []]
 
 
 def test_a_timestamp_with_another_zone_is_not_taken_for_utc():

@@ -181,7 +181,8 @@ def test_a_file_name_is_made_harmless(name, safe):
 
 
 def test_the_samples_land_and_load_with_their_bad_rows_apart(registry, tmp_path):
-    root, customers, sources = tmp_path / "landing", load_customers(Path(__file__).parents[2] / "customers"), {s.name: s for s in (INVENTORY, BILLING)}
+    root, customers = tmp_path / "landing", load_customers(Path(__file__).parents[2] / "customers")
+    sources = {name: source_of(name) for found in customers.values() for name in found.sources}
     for delivery in generate(tmp_path / "samples"):
         if delivery.source not in sources:
             continue
@@ -191,6 +192,8 @@ def test_the_samples_land_and_load_with_their_bad_rows_apart(registry, tmp_path)
         ("acme", "equipment_inventory"): (308, {"FIELD_COUNT": 1, "QUOTE": 1}), ("acme", "cloud_billing"): (2080, {}),
         ("globex", "equipment_inventory"): (303, {}), ("globex", "cloud_billing"): (2160, {}),
         ("initech", "equipment_inventory"): (303, {}), ("initech", "cloud_billing"): (0, {}),
+        ("acme", "equipment_metering"): (64, {}), ("globex", "equipment_metering"): (31, {}), ("initech", "equipment_metering"): (49, {}),
+        ("acme", "virtual_machines"): (95, {}), ("globex", "applications"): (86, {}), ("initech", "site_register"): (4, {}), ("acme", "organisation"): (11, {}),
     }
     for (id, name), (rows, rules) in expected.items():
         with locked_session(root / id) as session:

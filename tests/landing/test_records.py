@@ -213,5 +213,7 @@ def test_a_format_refuses_a_constant_for_a_mapped_or_an_unknown_column():
 def test_further_patterns_are_a_list_of_texts():
     with pytest.raises(ContractError, match="timestamp_patterns"):
         formats_of({"f": {"convention": {"timestamp_patterns": "%Y"}}}, ("id",))
+    with pytest.raises(ContractError, match="date_patterns"):
+        formats_of({"f": {"convention": {"date_patterns": ["%Y", 7]}}}, ("id",))
     made = formats_of({"f": {"convention": {"timestamp_pattern": "%-m/%-d/%Y", "timestamp_patterns": ["%Y-%m-%d"]}}, "g": {}}, ("id",))
     assert (made["f"].convention.timestamp_patterns, made["f"].convention.is_by_day, made["g"].convention.is_by_day) == (("%Y-%m-%d",), True, False)
