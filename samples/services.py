@@ -20,7 +20,8 @@ Sample = tuple[str, str, str, str]  # source, file name, text, period
 NETWORK = ("link_id", "month", "kind", "lines", "gb", "country", "site", "org_unit", "provider")
 ANALYTICS = ("page", "day", "country", "views", "bytes_per_view", "first_view_share", "reload_share", "hosting_country", "application_id", "org_unit")
 AI = ("provider", "model", "day", "requests", "tokens_in", "tokens_out", "latency_seconds", "country", "application_id", "org_unit")
-ENERGY = ("contract_id", "site", "country", "start_date", "end_date", "instrument", "covered_kwh_per_month", "covered_share", "kgco2e_per_kwh", "renewable_share")
+ENERGY = ("contract_id", "site", "country", "start_date", "end_date", "instrument", "covered_kwh_per_month", "covered_share", "kgco2e_per_kwh",
+          "renewable_share")
 
 
 def acme() -> Iterator[Sample]:
@@ -55,7 +56,8 @@ def acme() -> Iterator[Sample]:
             rows[2]["requests"] = "ten"  # no number
         yield "ai_usage_log", f"models_{month:%Y-%m}.csv", _csv(AI, rows), f"{month:%Y-%m}"
     yield "energy_contracts", "electricity.csv", _csv(ENERGY, [
-        electricity("AC-E1", "Lyon", "FR", "PPA", share=0.6, factor=0.012, renewable=1), electricity("AC-E2", "Leipzig", "DE", "Ökostromtarif", share=1, factor=0.029),
+        electricity("AC-E1", "Lyon", "FR", "PPA", share=0.6, factor=0.012, renewable=1),
+        electricity("AC-E2", "Leipzig", "DE", "Ökostromtarif", share=1, factor=0.029),
         electricity("AC-E3", "LEJ-A", "DE", "certificate", share=1.5, factor=0),  # more than all of it
     ]), "2024-09"
 
@@ -69,26 +71,30 @@ def globex() -> Iterator[Sample]:
         {**contract("GX-3", "Stowaway", "Stowaway Vault", 12, 640, "EUR", "518210", "FR"), "usage": "voir annexe"},  # no list
     ]
     yield _saas("globex", contracts)
-    links = [("GX-L1", "Fibre optique", 3, "Suisse", "Genève"), ("GX-L2", "Liaison louée", None, "France", "Annecy"), ("GX-L3", "Données mobiles", None, "Suisse", "")]
+    links = [("GX-L1", "Fibre optique", 3, "Suisse", "Genève"), ("GX-L2", "Liaison louée", None, "France", "Annecy"),
+             ("GX-L3", "Données mobiles", None, "Suisse", "")]
     for month in MONTHS:
         yield "network_traffic", f"reseau_{month:%Y-%m}.csv", _csv(NETWORK, network("globex", month, links, "Alpenfunk")), f"{month:%Y-%m}"
         views = analytics("globex", month, ["portail.globex.example/"], ("Suisse", "France"), "CH", 1_850_000)
         yield "web_analytics", f"visites_{month:%Y-%m}.csv", _csv(ANALYTICS, views), f"{month:%Y-%m}"
     yield "energy_contracts", "electricite.xml", _xml([
-        electricity("GX-E1", "GVA-2", "Suisse", "Garanties d'origine", kwh=18000, factor=0, renewable=1), electricity("GX-E2", "", "France", "Offre verte", share=0.4, factor=0.02),
+        electricity("GX-E1", "GVA-2", "Suisse", "Garanties d'origine", kwh=18000, factor=0, renewable=1),
+        electricity("GX-E2", "", "France", "Offre verte", share=0.4, factor=0.02),
         electricity("GX-E3", "Zürich", "CH", "poignée de main", share=1, factor=0),  # no such instrument
     ]), "2024-09"
 
 
 def initech() -> Iterator[Sample]:
     """Software by spend alone, one model, certificates from a utility."""
-    contracts = [contract("IN-1", "Tickbird", "Tickbird Service", 30, 870, "USD", "513210", None), contract("IN-2", "Papermill", "TPS Reports", None, 1499.99, "USD", "518210", "US")]
+    contracts = [contract("IN-1", "Tickbird", "Tickbird Service", 30, 870, "USD", "513210", None),
+                 contract("IN-2", "Papermill", "TPS Reports", None, 1499.99, "USD", "518210", "US")]
     contracts.append({**contract("IN-3", "Papermill", "Covers", 30, 99, "USD", "513210", "US"), "currency": None})  # a price in no currency
     yield _saas("initech", contracts)
     for month in MONTHS:
         links = [("IN-L1", "Broadband", 2, "US", "Austin"), ("IN-L2", "MPLS", None, "US", "Omaha")]
         yield "network_traffic", f"network_{month:%Y-%m}.csv", _csv(NETWORK, network("initech", month, links, "Prairie Wire")), f"{month:%Y-%m}"
-        yield "ai_usage_log", f"models_{month:%Y-%m}.csv", _csv(AI, ai_log("initech", month, (("Claude", "claude-haiku-4-5", "US", 23),))), f"{month:%Y-%m}"
+        log = ai_log("initech", month, (("Claude", "claude-haiku-4-5", "US", 23),))
+        yield "ai_usage_log", f"models_{month:%Y-%m}.csv", _csv(AI, log), f"{month:%Y-%m}"
     yield "energy_contracts", "electricity.csv", _csv(ENERGY, [electricity("IN-E1", "OMA1", "US", "RECs", kwh=9000, factor=0, renewable=1)]), "2024-09"
 
 
@@ -106,15 +112,19 @@ def usage(customer: str, activities: Mapping[str, int]) -> list[dict[str, Any]]:
 
 def network(customer: str, month: date, links: Sequence[tuple[str, str, int | None, str, str]], provider: str) -> list[dict[str, str]]:
     """Links of (id, kind, lines or None, country, site); one without lines says gigabytes."""
-    return [{"link_id": id, "month": f"{month:%Y-%m}", "kind": kind, "lines": str(lines or ""), "gb": "" if lines else f"{400 + mixed(customer, id, month) % 900}.5",
-             "country": country, "site": site, "org_unit": "IT", "provider": provider} for id, kind, lines, country, site in links]
+    return [{"link_id": id, "month": f"{month:%Y-%m}", "kind": kind, "lines": str(lines or ""),
+             "gb": "" if lines else f"{400 + mixed(customer, id, month) % 900}.5", "country": country,
+             "site": site, "org_unit": "IT", "provider": provider} for id, kind, lines, country, site in links]
 
 
-def analytics(customer: str, month: date, pages: Sequence[str], countries: Sequence[str], hosting: str, measured: int | None = None) -> list[dict[str, str]]:
+def analytics(
+    customer: str, month: date, pages: Sequence[str], countries: Sequence[str], hosting: str, measured: int | None = None,
+) -> list[dict[str, str]]:
     """Views of every page on every seventh day, by country of the visitors."""
     days = [month + timedelta(days=number) for number in range(0, 28, 7)]
     return [{"page": page, "day": day.isoformat(), "country": country, "views": str(200 + mixed(customer, page, day, country) % 3000),
-             "bytes_per_view": str(measured or ""), "first_view_share": "0.7", "reload_share": "0.1", "hosting_country": hosting, "application_id": "web", "org_unit": "Sales"}
+             "bytes_per_view": str(measured or ""), "first_view_share": "0.7", "reload_share": "0.1", "hosting_country": hosting,
+             "application_id": "web", "org_unit": "Sales"}
             for page in pages for day in days for country in countries]
 
 
@@ -157,13 +167,16 @@ def _har(address: str, requests: int) -> str:
     entries = []
     for number in range(requests):
         body = 2000 + mixed(address, number) % 90_000
-        sizes: dict[str, Any] = {"headersSize": 310, "bodySize": body, "content": {"size": 2 * body}, **({} if number % 7 == 6 else {"_transferSize": body + 310})}
+        sizes: dict[str, Any] = {"headersSize": 310, "bodySize": body, "content": {"size": 2 * body}}
+        if number % 7 != 6:
+            sizes["_transferSize"] = body + 310
         if number == requests - 1:
             sizes = {"headersSize": -1, "bodySize": -1, "content": {}}  # its bytes cannot be told
         url = address if number == 0 else f"{address}asset/{number}.js?session=visitor-{number}"
         entries.append({"pageref": "page_1", "startedDateTime": f"2024-09-02T09:00:{number:02d}.000Z", "request": {"method": "GET", "url": url, "cookies": []},
                         "response": {"status": 200, **sizes}})
-    return json.dumps({"log": {"version": "1.2", "creator": {"name": "samples", "version": "1"}, "pages": [{"id": "page_1", "title": address}], "entries": entries}}, indent=1)
+    log = {"version": "1.2", "creator": {"name": "samples", "version": "1"}, "pages": [{"id": "page_1", "title": address}], "entries": entries}
+    return json.dumps({"log": log}, indent=1)
 
 
 def _xml(contracts: Sequence[Mapping[str, str]]) -> str:

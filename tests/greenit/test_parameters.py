@@ -98,10 +98,20 @@ def test_every_canonical_word_has_its_rule(reference):
     assert set(reference("instance_pattern").usage_kind.execute()) == set(reference("cloud_meter_rule").usage_kind.execute())
 
 
-@pytest.mark.parametrize("name", ["charge_category", "charge_class", "country", "equipment_status", "ownership", "provider", "service_category", "unit"])
+@pytest.mark.parametrize("name", [
+    "ai_provider", "charge_category", "charge_class", "country", "energy_instrument", "equipment_status", "network_kind", "ownership", "provider", "saas_activity",
+    "service_category", "unit"])  # fmt: skip
 def test_aliases_are_written_as_they_are_looked_up(name, reference):
     aliases = reference(name)["alias"].execute()
     assert [alias for alias in aliases if alias != alias.strip().lower()] == []
+
+
+def test_every_activity_and_kind_of_a_service_weighs_something_and_every_provider_has_a_model(reference):
+    weighed = set(reference("service_energy").service_key.execute()) | set(reference("service_factor").service_key.execute())
+    assert {f"saas_{word}" for word in reference("saas_activity").activity_key.execute()} <= weighed
+    keys = {"fixed_line": "network_fixed_line", "mobile": "network_mobile_gb", "wan": "network_wan_gb"}
+    assert {keys[word] for word in reference("network_kind")["kind"].execute()} <= weighed
+    assert set(reference("ai_provider").provider.execute()) == set(reference("language_model").provider.execute())
 
 
 def test_every_pattern_fits_its_example(reference):
