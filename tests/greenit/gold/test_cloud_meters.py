@@ -100,7 +100,7 @@ def test_bytes_that_have_a_line_where_they_leave_are_known_and_count_there(one, 
     received = {"usage_kind": "data_volume", "consumed_unit": "gb", "meter": "CAN1-USE1-AWS-In-Bytes"}
     row = one(**received)
     assert (row["energy_kwh"], row["is_covered"]) == (0.0, True)
-    assert set(impacts(**received)) == {("use", criterion, view) for criterion in ("GWP", "PE", "ADPe") for view in ("amortised", "purchase_year")}
+    assert set(impacts(**received)) == {("use", criterion, view) for criterion in ("GWP", "PE", "ADPe", "WU") for view in ("amortised", "purchase_year")}
 
 
 def test_an_oracle_core_hour_of_epyc_is_two_threads_between_idle_and_full_load(one):

@@ -144,5 +144,5 @@ def test_the_same_inputs_give_the_same_figures_to_the_last_digit(impacts_of, mon
     first, second = impacts_of(devices, window), impacts_of(devices, window)
     assert first == second
     assert all(isinstance(row["value"], Decimal) for row in first)
-    # June to December: 7 × (3 criteria of use in 2 views + 3 amortised phases), and manufacturing and distribution in the month of purchase
-    assert len(first) == 7 * (3 * 2 + 3) + 2
+    # June to December: 7 × (4 criteria of use in 2 views + 3 amortised phases), and manufacturing and distribution in the month of purchase
+    assert len(first) == 7 * (4 * 2 + 3) + 2
