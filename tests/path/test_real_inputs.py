@@ -15,7 +15,7 @@ FOCUS = SHARED / "data/inputs/focus/focus_1_0_sample_1000.csv"
 COVERED = {  # customer -> lines known by activity, lines known by cost, per cent of the cost of usage known by activity, by either
     "real_focus": (784, 180, "85.70", "100.00"),
     "real_aws_cur_legacy": (569, 318, "10.01", "100.00"),
-    "real_azure_ea": (12, 0, "18.95", "18.95"),  # in Canadian dollars, for which there is no rate yet
+    "real_azure_ea": (12, 12, "18.95", "100.00"),  # in Canadian dollars, by the yearly average of 2023
     "real_oci_cost_report": (222, 284, "12.84", "100.00"),
 }
 BILLS = {  # format -> file, owners, period, lines, billed in all
