@@ -9,6 +9,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from platform_assets.greenit.gold.in_force import NEWEST, coefficients_of
+from platform_assets.greenit.gold.limits import at_least
 from platform_assets.greenit.gold.sharing import allocated, equal_share, share_of, unallocated
 from platform_assets.tables import table
 
@@ -29,7 +30,7 @@ def allocation(equipment: ir.Table, virtual_machine: ir.Table, application: ir.T
     """
     threads = coefficients_of(server_coefficient, "boavizta", ("threads_per_core",), NEWEST)
     hosts = equipment.cross_join(threads).select(
-        equipment_id="equipment_id", vcpu_capacity=_.cpu_cores * _.threads_per_core * _.quantity, gb_capacity=_.ssd_gb * _.quantity
+        equipment_id="equipment_id", vcpu_capacity=(_.cpu_cores * _.threads_per_core * _.quantity).nullif(0.0), gb_capacity=(_.ssd_gb * _.quantity).nullif(0.0)
     )
     machines = machine_shares(virtual_machine, hosts)
     children = application_shares(machines, application)
@@ -37,15 +38,23 @@ def allocation(equipment: ir.Table, virtual_machine: ir.Table, application: ir.T
 
 
 def machine_shares(virtual_machine: ir.Table, hosts: ir.Table) -> ir.Table:
-    """Per machine and key its share of its host: explicit, else by vCPU (compute) or GB (storage). More machines than capacity fill it."""
-    met = virtual_machine.join(hosts, "equipment_id").mutate(kind=_.kind.fill_null("compute"))
-    is_storage = met.kind == "storage"
-    met = met.mutate(size=is_storage.ifelse(met.storage_gb, met.vcpu), capacity=is_storage.ifelse(met.gb_capacity, met.vcpu_capacity))
-    on_host = ibis.window(group_by=["equipment_id", "kind"])
-    total = met.size.cast(SUM).sum().over(on_host).cast("float64")
-    whole = {"capacity": ibis.greatest(ibis.coalesce(met.capacity, total), total), "allocated": total}
-    basis = ibis.cases((met.explicit_share.notnull(), "explicit"), (met.kind == "storage", "storage_gb"), else_="vcpu")
-    keyed = [met.mutate(allocation_key=ibis.literal(key), basis=basis, vm_share=ibis.coalesce(met.explicit_share, share_of(met.size, whole[key]))) for key in KEYS]
+    """Per machine and key its share of its host: explicit shares first, the others what is left by their size.
+
+    A host is measured in one way: by vCPU where it has a machine for computing, else by GB. Explicit shares of more than the whole are cut in
+    proportion; more machines than capacity fill it.
+    """
+    on_host = ibis.window(group_by="equipment_id")
+    met = virtual_machine.join(hosts, "equipment_id").mutate(computes=(_.kind.fill_null("compute") == "compute").cast("int64"))
+    met = met.mutate(by_vcpu=_.computes.max().over(on_host) == 1)
+    sized = met.by_vcpu.ifelse(met.vcpu, met.storage_gb)
+    met = met.mutate(size=met.explicit_share.isnull().ifelse(sized, ibis.null("float64")), capacity=met.by_vcpu.ifelse(met.vcpu_capacity, met.gb_capacity))
+    met = met.mutate(total=met["size"].cast(SUM).sum().over(on_host).cast("float64"), said=met.explicit_share.cast(SUM).sum().over(on_host).cast("float64"))
+    said = ibis.coalesce(met.said, 0.0)
+    basis = ibis.cases((met.explicit_share.notnull(), "explicit"), (met.by_vcpu, "vcpu"), else_="storage_gb")
+    whole = {"capacity": ibis.greatest(ibis.coalesce(met.capacity, met.total), met.total), "allocated": met.total}
+    explicit = share_of(met.explicit_share, ibis.greatest(said, 1.0))
+    shares = {key: ibis.coalesce(explicit, allocated(at_least(1.0 - said, 0.0), share_of(met["size"], whole[key]))) for key in KEYS}
+    keyed = [met.mutate(allocation_key=ibis.literal(key), basis=basis, vm_share=share) for key, share in shares.items()]
     return ibis.union(*keyed).filter(_.vm_share.notnull()).select("equipment_id", "vm_id", "allocation_key", "basis", "vm_share")
 
 
