@@ -91,7 +91,7 @@ def test_every_figure_file_says_what_a_row_competes_for_and_bounds_its_figures(m
 def test_share_alike_licences_stand_only_in_files_that_declare_them() -> None:
     declared = {made.table: set(made.custom.get("share_alike", ())) for made in FIGURES}
     assert {name: licences for name, licences in declared.items() if licences} == {
-        "grid_factor_multicriteria": {"MPL-2.0"}, "language_model_coefficient": {"MPL-2.0"}, "grid_factor_zone": {"ODbL-1.0"}}
+        "grid_factor_multicriteria": {"MPL-2.0"}, "language_model": {"MPL-2.0"}, "language_model_coefficient": {"MPL-2.0"}, "grid_factor_zone": {"ODbL-1.0"}}
     for made in FIGURES:
         said = {row["licence"] for row in rows_of(made.path.with_name(f"{made.table}.csv"))}
         assert said & set(SHARE_ALIKE) <= declared[made.table], made.table
