@@ -59,7 +59,7 @@ def activity(
     sources = [
         devices, cloud_drivers(billed, grid_factor, *money), saas_drivers(saas_contract, saas_usage, months, *powered, *money),
         network_drivers(network_link, months, *powered), web_drivers(web_traffic, web_page, months, *powered),
-        ai_drivers(ai_usage, months, language_model, pue, grid_factor),
+        ai_drivers(ai_usage, months, language_model, grid_factor),
     ]  # fmt: skip
     return ibis.union(*(shaped(rows, exchange_rate) for rows in sources))
 

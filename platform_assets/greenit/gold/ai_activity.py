@@ -21,24 +21,20 @@ def ai_activity_id(ai_usage: ir.Table) -> ir.StringValue:
     return ibis.literal("ai-") + ibis.literal(SEPARATOR).join([ibis.coalesce(ai_usage[name], ABSENT) for name in DIMENSIONS]).hexdigest("md5")
 
 
-def ai_drivers(ai_usage: ir.Table, months: ir.Table, language_model: ir.Table, pue: ir.Table, grid_factor: ir.Table) -> ir.Table:
+def ai_drivers(ai_usage: ir.Table, months: ir.Table, language_model: ir.Table, grid_factor: ir.Table) -> ir.Table:
     """One row per model, place, application, unit and month. A model that nobody has a figure for stays, without an impact.
 
-    A model's figure is IT energy, so the PUE is its own, else that of any datacentre; water of its cooling is not known.
+    A model's figure holds the PUE of its datacentre; the water of its cooling is not known.
     """
     dated = ai_usage.mutate(month_start=month_of(_.day))
     by_month = dated.group_by(*DIMENSIONS, "month_start").agg(tokens=summed(_.tokens_out), requests=summed(_.requests), lines=_.count())
-    met = in_months(by_month, months).mutate(everywhere=ibis.literal("*"))
-    take = {"model_id": "model_id", "kwh": "kwh_per_1k_tokens_out", "pue_model": "pue", "tech": "dq_tech"}
-    met = with_figures(met, language_model, ("provider", "model"), "month_start", take)
-    hosted = pue.filter(_.provider == "*", _.region_id == "*").rename(everywhere="provider")
-    met = with_figures(met, hosted, ("everywhere",), "month_start", {"pue_hosted": "value", "pue_id": "pue_id"})
+    take = {"model_id": "model_id", "kwh": "kwh_per_1k_tokens_out", "tech": "dq_tech"}
+    met = with_figures(in_months(by_month, months), language_model, ("provider", "model"), "month_start", take)
     amount = met.tokens / TOKENS
     rows = service(
         met, "ai", "A6-ai", activity_id=ai_activity_id(met), service_name=met.model, meter_key=met.model_id, meter_amount=amount,
         **{f"energy_kwh{end}": amount * met.kwh for end in ("", "_min", "_max")}, energy_id=met.model_id, quantity=met.tokens.cast("decimal(38, 18)"),
-        quantity_unit=ibis.literal("tokens"), pue=ibis.coalesce(met.pue_model, met.pue_hosted),
-        pue_id=met.pue_model.notnull().ifelse(met.model_id, met.pue_id), wue=ibis.null("float64"), dq_reliability=ibis.literal(METERED),
+        quantity_unit=ibis.literal("tokens"), pue=ibis.literal(1.0), pue_id=met.model_id, wue=ibis.null("float64"), dq_reliability=ibis.literal(METERED),
         dq_technology=ibis.coalesce(met.tech, 5),
     )  # fmt: skip
     return join_grid(rows, grid_factor.filter(_.criterion == "GWP"), how="left")

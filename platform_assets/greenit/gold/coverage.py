@@ -7,9 +7,9 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
+from platform_assets.greenit.gold.impact import CRITERIA
 from platform_assets.tables import table
 
-CRITERIA = ("GWP", "PE", "ADPe", "WU")
 BY_COST = ("cloud", "saas")  # domains whose share is of money; others' is of units, or of rows where units cannot be added
 BY_UNITS = ("equipment", "datacentre")
 MONEY = "decimal(38, 12)"

@@ -17,6 +17,7 @@ from platform_assets.tables import table
 
 METHOD_VERSION = "2.0.0"
 AMOUNT = "decimal(38, 18)"
+CRITERIA = ("GWP", "PE", "ADPe", "WU")  # what is reported; a customer's overlay may hold others
 
 
 @table(__file__)
@@ -32,7 +33,8 @@ def impact(
     market-based row: a total takes one of the two methods, and all rows of method `none`.
     """
     placed = with_categories(activity, scope_rule)
-    electricity = use_phase(placed, grid_factor.union(grid_factor_multicriteria))
+    grid = grid_factor.union(grid_factor_multicriteria)
+    electricity = use_phase(placed, grid.filter(_.criterion.isin(CRITERIA)))
     servers = configured_servers(equipment, server_component, server_coefficient)
     per_amount = figures_per_amount(cloud_instance, cloud_instance_component, cloud_meter_embodied, service_factor, language_model)
     parts = [electricity, market_based_use(electricity), grid_losses(electricity, grid_loss), device_embodied(placed, device_factor, servers),

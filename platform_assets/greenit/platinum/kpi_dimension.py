@@ -15,6 +15,7 @@ DIMENSIONS = {  # dimension -> column of activity
     "country": "country_code", "ownership": "ownership",
 }  # fmt: skip
 CELL = ("period", "dimension", "member", "domain", "criterion", "method", "view", "unit")
+PLACES = 18
 HOST_KEY = "capacity"  # what nobody uses stands as a member of its own
 
 
@@ -39,7 +40,7 @@ def by_application(met: ir.Table, allocation: ir.Table) -> ir.Table:
     order = ibis.window(group_by="parent_id", order_by=[_.share.desc(), _.application_id])
     ranked = shares.mutate(place=ibis.row_number().over(order)).rename(child="application_id")
     joined = met.left_join(ranked, met.activity_id == ranked.parent_id)
-    part = (joined.value.cast("decimal(38, 18)") * joined.share.cast("decimal(38, 18)")).cast("decimal(38, 18)")
+    part = (joined.value * joined.share).round(PLACES)  # a cast would be left out: to Ibis the product has 18 places already
     cell = ibis.window(group_by=["activity_id", "period", "phase", "criterion", "method", "view", "category"])
     counted = joined.mutate(part=part).mutate(rest=_.value - _.part.sum().over(cell))
     value = ibis.cases((counted.share.isnull(), counted.value), (counted.place == 0, counted.part + counted.rest), else_=counted.part)
