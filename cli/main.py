@@ -232,7 +232,7 @@ def metrics(customer_id: str | None, output: str) -> None:
 @click.argument("customer_id", metavar="CUSTOMER")
 @click.argument("kpi")
 @click.option("--month", type=click.DateTime(["%Y-%m"]), help="The month; default: the newest.")
-@click.option("--dimension", "dimensions", multiple=True, metavar="NAME=MEMBER", help="Cut the figure, such as domain=cloud or org_unit=Sales; may be repeated.")
+@click.option("--dimension", "dimensions", multiple=True, metavar="NAME=MEMBER", help="Cut the figure, such as domain=cloud or org_unit=Sales; repeatable.")
 @click.option("--limit", type=click.IntRange(min=1), default=3, help="Largest impacts to show.")
 @click.option("--raw", type=click.IntRange(min=0), default=3, help="Raw rows to show for each.")
 @click.option("--format", "output", type=click.Choice(["text", "json"]), default="text")

@@ -23,7 +23,8 @@ CELLS_SHOWN = 7  # filled cells of a raw row that a terminal shows
 def print_trace(customer: str, found: Trace, figures: dict[str, list[dict[str, Any]]]) -> None:
     """For people: the figure, the largest impacts with their calculation, factors and raw rows, and whether everything adds up."""
     metric = found.metric
-    click.secho(f"{metric.name} of {customer}, {found.month:%B %Y}: {found.value:,.6g} {metric.unit.partition('/')[0] if metric.over else metric.unit}", bold=True)
+    unit = metric.unit.partition("/")[0] if metric.over else metric.unit
+    click.secho(f"{metric.name} of {customer}, {found.month:%B %Y}: {found.value:,.6g} {unit}", bold=True)
     click.echo(f"  {metric.formula}" + ("; of the ratio, what is above the line" if metric.over else ""))
     click.echo(f"  {found.impacts:,} impacts add up to {found.total:f}; the published cells say {found.figure:f}")
     click.echo(f"  parameters {found.parameter_version}; versions {', '.join(f'{name} {number}' for name, number in found.versions.items())}")
@@ -123,8 +124,8 @@ def print_metric_rows(customer: str, rows: list[dict[str, Any]]) -> None:
     newest = rows[-1]["period"]
     shown = {row["metric_id"]: row for row in rows if row["period"] == newest}
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, title=f"{customer}, {newest:%B %Y}", title_justify="left")
-    for heading, justify in (("metric", "left"), ("name", "left"), ("value", "right"), ("unit", "left"), ("a month before", "right")):
-        table.add_column(heading, justify=justify, no_wrap=True)
+    for heading in ("metric", "name", "value", "unit", "a month before"):
+        table.add_column(heading, justify="right" if heading in ("value", "a month before") else "left", no_wrap=True)
     for one in METRICS:
         if row := shown.get(one.id):
             table.add_row(one.id, one.name, _number(row["value"]), row["unit"], _number(row["before"]))

@@ -34,7 +34,8 @@ from resources.storage import TableSpec
 from resources.versions import Version
 
 DOMAIN = PROJECT / "platform_assets" / "greenit"
-CELLS = {"criterion": "criterion", "method": "ghg_method", "view": "accounting_view", "scope": "scope", "category": "category", "domain": "domain", "phase": "phase"}
+CELLS = {"method": "ghg_method", "view": "accounting_view", **{name: name for name in ("criterion", "scope", "category", "domain", "phase")}}
+TABLES = ("gold.activity", "gold.impact", "gold.allocation", "platinum.kpi_monthly", "platinum.kpi_dimension")
 Rows = Callable[[ir.Table, Mapping[str, Any]], ir.BooleanValue]
 AGREE = Decimal("1e-15")  # shares of hosts are rounded to 18 places; all other sums agree to the last digit
 
@@ -88,7 +89,7 @@ ORIGINS: dict[str, tuple[tuple[str, Rows, bool], ...]] = {  # source -> silver t
         ("equipment", lambda t, a: "equipment-" + t.equipment_id == a["activity_id"], True),
         ("metered_usage", lambda t, a: ("equipment-" + t.equipment_id == a["activity_id"]) & (month_of(t.start_date) == a["month_start"]), False),
     ),
-    "cloud": (("cloud_usage", lambda t, a: (cloud_activity_id(t) == a["activity_id"]) & (t.charge_period_start_at.truncate("M").date() == a["month_start"]), True),),
+    "cloud": (("cloud_usage", lambda t, a: is_of_bill(t, a), True),),
     "saas": (
         ("saas_contract", lambda t, a: is_of_contract(t, a), True),
         ("saas_usage", lambda t, a: ("saas-" + t.contract_id + "-" + t.activity_key == a["activity_id"]) & (t.month_start == a["month_start"]), False),
@@ -97,6 +98,11 @@ ORIGINS: dict[str, tuple[tuple[str, Rows, bool], ...]] = {  # source -> silver t
     "web": (("web_traffic", lambda t, a: is_of_page(t, a), True),),
     "ai": (("ai_usage", lambda t, a: (ai_activity_id(t) == a["activity_id"]) & (month_of(t.day) == a["month_start"]), True),),
 }  # fmt: skip
+
+
+def is_of_bill(lines: ir.Table, activity: Mapping[str, Any]) -> ir.BooleanValue:
+    """Lines of the activity's dimensions that start in its month."""
+    return (cloud_activity_id(lines) == activity["activity_id"]) & (lines.charge_period_start_at.truncate("M").date() == activity["month_start"])
 
 
 def is_of_contract(contracts: ir.Table, activity: Mapping[str, Any]) -> ir.BooleanValue:
@@ -120,7 +126,7 @@ def trace(session: Session, metric_id: str, month: date | None, dimensions: Mapp
     """
     metric = traceable(session, metric_id, dimensions)
     live = versions.live(session.lock, session.customer_id)
-    tables = {name: live.get(f"greenit_{name}") for name in ("gold.activity", "gold.impact", "gold.allocation", "platinum.kpi_monthly", "platinum.kpi_dimension")}
+    tables = {name: live.get(f"greenit_{name}") for name in TABLES}
     if None in tables.values():
         raise TraceError("nothing is published yet", customer=session.customer_id, fix=f"strata launch {session.customer_id}")
     numbers = {name: int(number) for name, number in tables.items() if number is not None}
@@ -131,10 +137,18 @@ def trace(session: Session, metric_id: str, month: date | None, dimensions: Mapp
     total = sum((row["value"] for row in found), Decimal(0))
     figure = figure_of(session, metric, month, dimensions, numbers)
     largest = sorted(found, key=lambda row: (-abs(row["value"]), row["activity_id"], row["phase"], row["category"]))[:limit]
-    made = versions.numbered(session.lock, session.customer_id, "greenit_gold.activity", numbers["gold.activity"])
+    made = version_of(session, "greenit_gold.activity", numbers["gold.activity"])
     traced = tuple(one_impact(session, row, made, raw_limit) for row in largest)
-    state = versions.numbered(session.lock, session.customer_id, "greenit_gold.impact", numbers["gold.impact"])
+    state = version_of(session, "greenit_gold.impact", numbers["gold.impact"])
     return Trace(metric, month, figure * Decimal(str(metric.scale)), figure, total, len(found), traced, numbers, state.parameter_version, state.code_version)
+
+
+def version_of(session: Session, table: str, number: int) -> Version:
+    """A version that is registered, since something live was computed from it."""
+    found = versions.numbered(session.lock, session.customer_id, table, number)
+    if found is None:
+        raise TraceError("a version behind the live figures is not registered", customer=session.customer_id, table=table, fix="launch the customer again")
+    return found
 
 
 def traceable(session: Session, metric_id: str, dimensions: Mapping[str, str]) -> Metric:
@@ -178,7 +192,8 @@ def impacts_behind(session: Session, metric: Metric, month: date, dimensions: Ma
     columns = {**{name: f"i.{column}" for name, column in CELLS.items()}, **{name: f"a.{column}" for name, column in DIMENSIONS.items()}}
     wheres, values = conditions(metric, dimensions, columns)
     member = dimensions.get("application")
-    shared, share = sql.SQL(""), sql.SQL("i.value")
+    shared: sql.Composable = sql.SQL("")
+    share: sql.Composable = sql.SQL("i.value")
     if member is not None:
         shared = sql.SQL("""LEFT JOIN (SELECT parent_id, application_id, sum(share) AS share FROM greenit_gold.allocation
             WHERE customer_id = {0} AND version = {1} AND allocation_key = {2} GROUP BY 1, 2) h ON h.parent_id = i.activity_id""").format(
@@ -200,7 +215,8 @@ def figure_of(session: Session, metric: Metric, month: date, dimensions: Mapping
     table = "kpi_dimension" if by_member else "kpi_monthly"
     columns = {name: name for name in CELLS if not by_member or name in ("criterion", "method", "view", "domain")}
     if len(by_member) > 1 or (by_member and any(name not in columns for name in [*metric.of.where, *(n for n in dimensions if n in CELLS)])):
-        raise TraceError("no table holds this figure", customer=session.customer_id, kpi=metric.id, fix="ask for one member, of a KPI over all scopes and phases")
+        raise TraceError("no table holds this figure", customer=session.customer_id, kpi=metric.id,
+                         fix="ask for one member, of a KPI over all scopes and phases")  # fmt: skip
     wheres, values = conditions(metric, {name: member for name, member in dimensions.items() if name in columns}, columns)
     if by_member:
         wheres.append(sql.SQL("dimension = {} AND member = {}").format(sql.Literal(by_member[0]), sql.Literal(dimensions[by_member[0]])))
@@ -214,7 +230,8 @@ def one_impact(session: Session, impact: dict[str, Any], made: Version, raw_limi
     """An impact with its activity, its formula in words and its raw rows."""
     with session.lock.cursor(row_factory=dict_row) as cursor:
         query = "SELECT * FROM greenit_gold.activity WHERE customer_id = %s AND version = %s AND activity_id = %s AND month_start = %s"
-        activity = cursor.execute(query, [session.customer_id, made.version, impact["activity_id"], impact["month_start"]]).fetchone()
+        place = [session.customer_id, made.version, impact["activity_id"], impact["month_start"]]
+        activity: dict[str, Any] = cursor.execute(query, place).fetchone() or {}
     raw: list[RawRow] = []
     found = 0
     for table, is_behind, counts in ORIGINS[activity["source"]]:
@@ -263,9 +280,10 @@ def raw_rows(session: Session, table: str, places: Sequence[tuple[str, int]], ma
         if layer != "greenit_bronze":
             continue
         spec = spec_of_table("bronze", name)
-        version = versions.numbered(session.lock, session.customer_id, qualified, silver.inputs[qualified])
+        version = version_of(session, qualified, silver.inputs[qualified])
         wanted = ", ".join(f"('{sha}', {int(row)})" for sha, row in places)
-        cursor = session.con.execute(f"SELECT * FROM lake.{qualified} AT (VERSION => {version.snapshot_id}) WHERE (_sha256, _row) IN ({wanted}) ORDER BY _sha256, _row")
+        of_version = f"lake.{qualified} AT (VERSION => {version.snapshot_id})"
+        cursor = session.con.execute(f"SELECT * FROM {of_version} WHERE (_sha256, _row) IN ({wanted}) ORDER BY _sha256, _row")
         names = [column[0] for column in cursor.description]
         for values in cursor.fetchall():
             row = dict(zip(names, values, strict=True))
@@ -276,7 +294,8 @@ def raw_rows(session: Session, table: str, places: Sequence[tuple[str, int]], ma
 
 def sentence(impact: Mapping[str, Any], activity: Mapping[str, Any]) -> str:
     """The calculation of a row in words and figures, which multiply to its value."""
-    product = f"{number(impact['amount'])} {impact['amount_unit']} × {number(impact['factor_value'])} {impact['unit']}/{impact['amount_unit']} = {number(impact['value'])} {impact['unit']}"
+    amount, unit, amount_unit = number(impact["amount"]), impact["unit"], impact["amount_unit"]
+    product = f"{amount} {amount_unit} × {number(impact['factor_value'])} {unit}/{amount_unit} = {number(impact['value'])} {unit}"
     drivers = amount_in_words(impact, activity)
     return f"{drivers}; {product}" if drivers else product
 
