@@ -15,7 +15,8 @@ COLUMNS = ("period", "scope", "category", "domain", "phase", "criterion", "metho
 def kpi_rows(connection: psycopg.Connection, period: date | None = None) -> list[dict[str, Any]]:
     """The live rows of `greenit_platinum.kpi_monthly` of the connection's customer, in a fixed order."""
     where = "WHERE period = %s" if period else ""
-    query = f"SELECT {', '.join(COLUMNS)} FROM greenit_platinum.kpi_monthly_live {where} ORDER BY period, scope, category, domain, phase, criterion, method, view"
+    order = "period, scope, category, domain, phase, criterion, method, view"
+    query = f"SELECT {', '.join(COLUMNS)} FROM greenit_platinum.kpi_monthly_live {where} ORDER BY {order}"
     with connection.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(query, [period] if period else None).fetchall()  # noqa: S608
 

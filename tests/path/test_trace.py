@@ -16,6 +16,7 @@ from tests.installation import make_installation, stop
 
 TRACEABLE = [one.id for one in METRICS if one.is_traceable]
 SEPTEMBER = date(2024, 9, 1)
+ABSENT = ("scope3_7",)  # Acme has no devices of its employees' own
 FOLDER = __file__.rpartition("/tests/")[0] + "/customers"
 
 
@@ -47,11 +48,11 @@ def traced(acme):
 
 @pytest.mark.parametrize("kpi", TRACEABLE)
 def test_every_figure_is_the_sum_of_its_impacts_and_every_row_they_count_is_found(traced, kpi):
-    try:
-        found = traced(kpi)
-    except TraceError as nothing:
-        assert "no impact is behind this figure" in str(nothing)
+    if kpi in ABSENT:
+        with pytest.raises(TraceError, match="no impact is behind this figure"):
+            traced(kpi)
         return
+    found = traced(kpi)
     assert found.figure == found.total
     assert found.is_reconciled
     assert all(one.raw for one in found.traced if one.activity["source"] != "web" or one.lines)
