@@ -17,6 +17,7 @@ def scene(table_of, sizes, **changes):
             "month_start": date(2024, 1, 1),
             "criterion": "GWP",
             "accounting_view": "amortised",
+            "ghg_method": "none",
             "domain": "equipment",
             "unit": "kgCO2e",
             "value": Decimal(size),
