@@ -69,9 +69,9 @@ def test_a_cell_without_impact_has_no_quality(cells):
     assert cell["dq_score"] is None
 
 
-def test_an_activity_with_two_phases_in_a_cell_counts_its_silver_rows_once(cells):
-    (cell,) = cells([{**USE, "phase": "manufacturing"}, {**USE, "phase": "distribution"}], [{**DEVICE, "lines": 7}])
-    assert cell["source_rows"] == 7
+def test_each_phase_is_a_cell_of_its_own_and_counts_its_silver_rows(cells):
+    made = cells([{**USE, "phase": "manufacturing"}, {**USE, "phase": "distribution"}], [{**DEVICE, "lines": 7}])
+    assert sorted((cell["phase"], cell["source_rows"]) for cell in made) == [("distribution", 7), ("manufacturing", 7)]
 
 
 def test_coverage_of_equipment_is_by_units(cells):
