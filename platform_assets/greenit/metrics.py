@@ -2,6 +2,12 @@
 
 What belongs here: one Metric each. What does not: computing them (platinum/metric_monthly.py), the tables they are made of. The table
 `metric_monthly`, `strata kpis`, `strata trace`, the checks and the documentation read this list, and a new KPI is a new entry.
+
+Not one figure a month, and so tables of their own: per user of an application (platinum/intensity.py), why it changed (trend.py), the path to a
+target (trajectory.py), the largest contributors (top_contributors.py), everyday equivalents (equivalence.py), members of a dimension
+(kpi_dimension.py). Not there, because no data say them yet: SCI per functional unit (no functional units are delivered), water in stressed areas (no
+map of stress), renewable or carbon-free share (contracts say theirs, grids do not), oversized share (no target sizes), euro per tonne avoided (no
+actions).
 """
 
 from __future__ import annotations
@@ -30,7 +36,7 @@ class Sum:
 
 @dataclass(frozen=True)
 class Metric:
-    """One KPI: `of`, or `of` / `over`, times `scale`. `dimensions` are those it can be cut by in kpi_monthly and kpi_dimension."""
+    """One KPI: `of`, or `of` / `over`, times `scale`, cut to `limits`. `dimensions` are those it can be cut by in kpi_monthly and kpi_dimension."""
 
     id: str
     name: str
@@ -40,6 +46,7 @@ class Metric:
     over: Sum | None = None
     scale: float = 1.0
     dimensions: tuple[str, ...] = ()
+    limits: tuple[float, float] | None = None
 
     @property
     def is_traceable(self) -> bool:
@@ -97,8 +104,8 @@ METRICS: tuple[Metric, ...] = (
            Sum("equivalence", "count", {"equivalent_id": "jrc-gwp", "method": "location", "view": AMORTISED})),
     Metric("coverage_rows", "Rows with an impact", "activities with an impact in GWP / activities", "%", Sum("coverage", "activities_covered", {"criterion": "GWP"}),
            Sum("coverage", "activities", {"criterion": "GWP"}), 100.0, ("domain",)),
-    Metric("coverage_cost", "Cost with an impact", "net cost of cloud and software with an impact in GWP / net cost", "%",
-           Sum("coverage", "cost_covered", {"criterion": "GWP"}), Sum("coverage", "cost", {"criterion": "GWP"}), 100.0, ("domain",)),
+    Metric("coverage_cost", "Cost with an impact", "net cost of cloud and software with an impact in GWP / net cost, of which credits are part: cut to 0 to 100", "%",
+           Sum("coverage", "cost_covered", {"criterion": "GWP"}), Sum("coverage", "cost", {"criterion": "GWP"}), 100.0, ("domain",), (0.0, 100.0)),
     quality("dq_score", "Data quality", "Σ |GWP| × score / Σ |GWP|, 1 best to 5", "1-5", "dq_weighted", "value_abs"),
     resting_on("metered", "metered or billed"), resting_on("estimated", "estimated"), resting_on("spend", "known by cost"), resting_on("supplier", "supplier's own"),
     of_fleet("fleet_units", "Equipment in service", "Σ units of the month", "units", "units", "", 1.0),
@@ -106,8 +113,8 @@ METRICS: tuple[Metric, ...] = (
     of_fleet("past_lifetime", "Equipment past its lifetime", "units older than their expected lifetime / units", "%", "past_lifetime_units"),
     of_fleet("renewal_rate", "Renewal", "units bought in the month / units", "%", "bought_units"),
     of_fleet("refurbished_share", "Refurbished", "refurbished units / units", "%", "refurbished_units"),
-    Metric("idle_share", "Idle share of hosts", "GWP of hosts that no application has / GWP of datacentres", "%",
-           Sum("kpi_dimension", "value", {"dimension": "application", "member": "(unallocated)", "criterion": "GWP", "view": AMORTISED, "method": LOCATION}),
+    Metric("idle_share", "Idle share of hosts", "GWP of datacentres that no application has / GWP of datacentres", "%",
+           Sum("kpi_dimension", "value", {"dimension": "application", "member": "(unallocated)", "domain": "datacentre", "criterion": "GWP", "view": AMORTISED, "method": LOCATION}),
            Sum("kpi_dimension", "value", {"dimension": "application", "domain": "datacentre", "criterion": "GWP", "view": AMORTISED, "method": LOCATION}), 100.0),
 )  # fmt: skip
 

@@ -20,12 +20,14 @@ def trajectory(kpi_monthly: ir.Table, target: ir.Table) -> ir.Table:
     """One row per target, scopes, year, method and view: base, target, actual and gap in kgCO2e, and how many months the year and the base have.
 
     The base year is the target's, else the first in the figures. A year (or base) of fewer than twelve months is compared by its mean month, so
-    that a year under way is not taken for a reduction; `months` says so.
+    that a year under way is not taken for a reduction; `months` says so. They are the months that have any emissions: a scope that began in June had
+    none before, and is not scaled up.
     """
     gwp = kpi_monthly.filter(_.criterion == "GWP")
     totals = ibis.union(*(gwp.filter(_.method.isin(taken)).mutate(total=ibis.literal(name)) for name, taken in TOTALS.items()))
     scoped = totals.mutate(scopes=(_.scope == "3").ifelse("3", "1+2"), year=_.period.year().cast("int64"))
-    years = scoped.group_by("scopes", "year", "total", "view").agg(value=_.value.sum(), months=_.period.nunique())
+    known = gwp.mutate(year=_.period.year().cast("int64")).group_by("year").agg(months=_.period.nunique())
+    years = scoped.group_by("scopes", "year", "total", "view").agg(value=_.value.sum()).join(known, "year")
     first = ibis.window(group_by=["scopes", "total", "view"])
     years = years.mutate(first_year=_.year.min().over(first))
     offered = target.select("target_id", "annual_rate", wanted_year="base_year", target_scopes="scopes")
