@@ -32,8 +32,9 @@ def trajectory(kpi_monthly: ir.Table, target: ir.Table) -> ir.Table:
     years = years.mutate(first_year=_.year.min().over(first))
     offered = target.select("target_id", "annual_rate", wanted_year="base_year", target_scopes="scopes")
     met = years.join(offered, years.scopes == offered.target_scopes).mutate(base_year=ibis.coalesce(_.wanted_year, _.first_year).cast("int64"))
+    # met["view"], for met.view is a method of every table: compared with a column it is never equal
     bases = years.view().select(base_scopes="scopes", base_total="total", base_view="view", at_year="year", base_value="value", base_months="months")
-    met = met.join(bases, [met.scopes == bases.base_scopes, met.total == bases.base_total, met.view == bases.base_view, met.base_year == bases.at_year])
+    met = met.join(bases, [met.scopes == bases.base_scopes, met.total == bases.base_total, met["view"] == bases.base_view, met.base_year == bases.at_year])
     base, actual = yearly(met.base_value, met.base_months), yearly(met.value, met.months)
     wanted = linear_target(base, met.base_year.cast("float64"), met.year.cast("float64"), met.annual_rate)
     return met.filter(met.year >= met.base_year).select(
