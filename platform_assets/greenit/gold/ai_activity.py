@@ -34,7 +34,7 @@ def ai_drivers(ai_usage: ir.Table, months: ir.Table, language_model: ir.Table, g
     rows = service(
         met, "ai", "A6-ai", activity_id=ai_activity_id(met), service_name=met.model, meter_key=met.model_id, meter_amount=amount,
         **{f"energy_kwh{end}": amount * met.kwh for end in ("", "_min", "_max")}, energy_id=met.model_id, quantity=met.tokens.cast("decimal(38, 18)"),
-        quantity_unit=ibis.literal("tokens"), lines=met.lines, pue=ibis.literal(1.0), pue_id=met.model_id, wue=ibis.null("float64"), dq_reliability=ibis.literal(METERED),
-        dq_technology=ibis.coalesce(met.tech, 5),
+        quantity_unit=ibis.literal("tokens"), lines=met.lines, pue=ibis.literal(1.0), pue_id=met.model_id, wue=ibis.null("float64"),
+        dq_reliability=ibis.literal(METERED), dq_technology=ibis.coalesce(met.tech, 5),
     )  # fmt: skip
     return join_grid(rows, grid_factor.filter(_.criterion == "GWP"), how="left")

@@ -62,12 +62,13 @@ def application_shares(machines: ir.Table, application: ir.Table) -> ir.Table:
     an application belongs to nobody in particular. Said shares of more than the whole are cut in proportion, of less leave the rest to nobody.
     """
     on_vm = ibis.window(group_by="vm_id")
-    named = application.mutate(name=_.application_id + ibis.coalesce(" " + _.environment, ""), said=ibis.coalesce(_.share.cast(SUM).sum().over(on_vm).cast("float64"), 0.0))
-    named = named.mutate(silent=_.share.isnull().cast("int64").sum().over(on_vm).cast("float64"))
+    named = application.mutate(name=_.application_id + ibis.coalesce(" " + _.environment, ""), said=_.share.cast(SUM).sum().over(on_vm).cast("float64"))
+    named = named.mutate(said=_.said.fill_null(0.0), silent=_.share.isnull().cast("int64").sum().over(on_vm).cast("float64"))
     of_vm = ibis.coalesce(share_of(named.share, ibis.greatest(named.said, 1.0)), equal_share(at_least(1.0 - named.said, 0.0), named.silent))
     shares = named.select("vm_id", application_id="name", app_share=of_vm)
     met = machines.filter(_.vm_share.notnull()).left_join(shares, "vm_id").drop("vm_id_right")
-    return met.mutate(application_id=ibis.coalesce(met.application_id, NOBODY), share=allocated(met.vm_share, ibis.coalesce(met.app_share, 1.0))).drop("app_share", "vm_share")
+    share = allocated(met.vm_share, ibis.coalesce(met.app_share, 1.0))
+    return met.mutate(application_id=ibis.coalesce(met.application_id, NOBODY), share=share).drop("app_share", "vm_share")
 
 
 def with_remainder(machines: ir.Table, children: ir.Table) -> ir.Table:

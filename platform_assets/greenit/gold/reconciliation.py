@@ -30,8 +30,8 @@ def reconciliation(
     - whole_lives: shares of the embodied impact of devices bought and retired in the window = 1 each
     - factor_times_amount: by domain, Σ amount × factor = Σ value
     """
-    parts = [bills(cloud_usage, activity, months), lines(cloud_usage, activity, months), meters(metered_usage, activity, months), used(saas_usage, activity, months), hosts(allocation),
-             lives(equipment, activity, months), products(impact)]  # fmt: skip
+    parts = [bills(cloud_usage, activity, months), lines(cloud_usage, activity, months), meters(metered_usage, activity, months),
+             used(saas_usage, activity, months), hosts(allocation), lives(equipment, activity, months), products(impact)]  # fmt: skip
     rows = ibis.union(*(part.select("control", "subject", "expected", "actual", "tolerance") for part in parts))
     return rows.mutate(difference=(_.actual - _.expected).cast(SUM))
 

@@ -36,8 +36,10 @@ def with_server_power(lived: ir.Table, server_coefficient: ir.Table) -> ir.Table
         load = ibis.coalesce(met.cpu_pct, met[f"load_pct{end}"])
         processors = met.cpu_units * met.cpu_tdp_watts * on_curve(load, points)
         memory = memory_watts(ibis.coalesce(met.ram_gb, 0.0), load / 100.0, met.ddr4_idle_watts_per_gb, met.ddr4_full_watts_per_gb)
-        watts = host_watts(processors, memory, met[f"other_share{end}"], drives * met[f"ssd_watts{end}"] + ibis.coalesce(met.hdd_units, 0) * met[f"hdd_watts{end}"])
+        spinning = ibis.coalesce(met.hdd_units, 0) * met[f"hdd_watts{end}"]
+        watts = host_watts(processors, memory, met[f"other_share{end}"], drives * met[f"ssd_watts{end}"] + spinning)
         return average_kwh(watts, ibis.literal(HOURS_PER_YEAR))
 
     found = met.select(**{f"{name}_asked": name for name in asked.columns}, **{f"kwh_server{end}": kwh(end) for end in ENDS})
-    return lived.left_join(found, [lived[name].identical_to(found[f"{name}_asked"]) for name in asked.columns]).drop(*(f"{name}_asked" for name in asked.columns))
+    same = [lived[name].identical_to(found[f"{name}_asked"]) for name in asked.columns]
+    return lived.left_join(found, same).drop(*(f"{name}_asked" for name in asked.columns))

@@ -39,8 +39,9 @@ def web_drivers(web_traffic: ir.Table, web_page: ir.Table, months: ir.Table, ser
     met = seen.mutate(segment=ibis.array(list(SEGMENTS)).unnest())
     hosted = met.segment == "datacentre"
     met = met.filter(~hosted | met.hosting_country_code.notnull())
-    name = ibis.literal("-").join([ibis.literal("web"), met.is_weighed.ifelse(met.segment, met.segment + " of unknown bytes"), met.country_code, ibis.coalesce(met.hosting_country_code, ""),
-                                   ibis.coalesce(met.application_id, ""), ibis.coalesce(met.org_unit, ""), met.page_id])  # fmt: skip
+    segment = met.is_weighed.ifelse(met.segment, met.segment + " of unknown bytes")
+    labels = [ibis.coalesce(met[label], "") for label in ("country_code", "hosting_country_code", "application_id", "org_unit", "page_id")]
+    name = ibis.literal("-").join([ibis.literal("web"), segment, *labels])
     rows = service(
         met, "web", "A6-web", activity_id=name, service_name=met.page_id, ownership=met.segment.cases(*SEGMENTS.items()), item_key=met.segment,
         country_code=hosted.ifelse(met.hosting_country_code, met.country_code), meter_key=ibis.literal("web_") + met.segment + "_gb", meter_amount=met.gb,
