@@ -105,7 +105,7 @@ METRICS: tuple[Metric, ...] = (
            Sum("equivalence", "count", {"equivalent_id": "jrc-gwp", "method": "location", "view": AMORTISED})),
     Metric("coverage_rows", "Rows with an impact", "activities with an impact in GWP / activities", "%",
            Sum("coverage", "activities_covered", {"criterion": "GWP"}), Sum("coverage", "activities", {"criterion": "GWP"}), 100.0, ("domain",)),
-    Metric("coverage_cost", "Cost with an impact", "net cost of cloud and software with an impact in GWP / net cost; credits are in it, so cut to 0 to 100", "%",
+    Metric("coverage_cost", "Cost with an impact", "net cost of cloud and software with an impact in GWP / net cost; credits are in it: cut to 0 to 100", "%",
            Sum("coverage", "cost_covered", {"criterion": "GWP"}), Sum("coverage", "cost", {"criterion": "GWP"}), 100.0, ("domain",), (0.0, 100.0)),
     quality("dq_score", "Data quality", "Σ |GWP| × score / Σ |GWP|, 1 best to 5", "1-5", "dq_weighted", "value_abs"),
     resting_on("metered", "metered or billed"), resting_on("estimated", "estimated"),
