@@ -16,6 +16,7 @@ from platform_assets.greenit.gold.server_configuration import SERVER
 LOADS = (0, 10, 50, 100)
 HOURS_PER_YEAR = DAYS_PER_YEAR * 24.0
 KEYS = ("other_share", "ssd_watts", "hdd_watts", "ssd_gb_per_drive", "ddr4_idle_watts_per_gb", "ddr4_full_watts_per_gb", "load_pct")
+ASKED = ("item_key", "cpu_units", "cpu_tdp_watts", "ram_gb", "ssd_gb", "hdd_units", "cpu_pct")
 ENDS = ("", "_min", "_max")
 
 
@@ -26,7 +27,7 @@ def with_server_power(lived: ir.Table, server_coefficient: ir.Table) -> ir.Table
     The load is the metered mean of the month, else the assumed one, whose range is then in the interval. Memory counts as DDR4.
     """
     servers = lived.filter(_.item_key == SERVER, _.cpu_units > 0, _.cpu_tdp_watts > 0)
-    asked = servers.select("item_key", "cpu_units", "cpu_tdp_watts", "ram_gb", "ssd_gb", "hdd_units", "cpu_pct").distinct()
+    asked = servers.select(*ASKED).distinct()
     curve = coefficients_of(server_coefficient, "teads", tuple(f"tdp_share_{load}" for load in LOADS), NEWEST)
     met = asked.cross_join(coefficients_of(server_coefficient, "boavizta", KEYS, NEWEST)).cross_join(curve)
     points = [(float(load), met[f"tdp_share_{load}"]) for load in LOADS]
@@ -40,6 +41,6 @@ def with_server_power(lived: ir.Table, server_coefficient: ir.Table) -> ir.Table
         watts = host_watts(processors, memory, met[f"other_share{end}"], drives * met[f"ssd_watts{end}"] + spinning)
         return average_kwh(watts, ibis.literal(HOURS_PER_YEAR))
 
-    found = met.select(**{f"{name}_asked": name for name in asked.columns}, **{f"kwh_server{end}": kwh(end) for end in ENDS})
-    same = [lived[name].identical_to(found[f"{name}_asked"]) for name in asked.columns]
-    return lived.left_join(found, same).drop(*(f"{name}_asked" for name in asked.columns))
+    found = met.select(**{f"{name}_asked": name for name in ASKED}, **{f"kwh_server{end}": kwh(end) for end in ENDS})
+    same = [lived[name].identical_to(found[f"{name}_asked"]) for name in ASKED]
+    return lived.left_join(found, same).drop(*(f"{name}_asked" for name in ASKED))
