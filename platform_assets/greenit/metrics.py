@@ -2,6 +2,12 @@
 
 What belongs here: one Metric each. What does not: computing them (platinum/metric_monthly.py), the tables they are made of. The table
 `metric_monthly`, `strata kpis`, `strata trace`, the checks and the documentation read this list, and a new KPI is a new entry.
+
+Not one figure a month, and so tables of their own: per user of an application (platinum/intensity.py), why it changed (trend.py), the path to a
+target (trajectory.py), the largest contributors (top_contributors.py), everyday equivalents (equivalence.py), members of a dimension
+(kpi_dimension.py). Not there, because no data say them yet: SCI per functional unit (no functional units are delivered), water in stressed areas (no
+map of stress), renewable or carbon-free share (contracts say theirs, grids do not), oversized share (no target sizes), euro per tonne avoided (no
+actions).
 """
 
 from __future__ import annotations
@@ -30,7 +36,7 @@ class Sum:
 
 @dataclass(frozen=True)
 class Metric:
-    """One KPI: `of`, or `of` / `over`, times `scale`. `dimensions` are those it can be cut by in kpi_monthly and kpi_dimension."""
+    """One KPI: `of`, or `of` / `over`, times `scale`, cut to `limits`. `dimensions` are those it can be cut by in kpi_monthly and kpi_dimension."""
 
     id: str
     name: str
@@ -40,6 +46,7 @@ class Metric:
     over: Sum | None = None
     scale: float = 1.0
     dimensions: tuple[str, ...] = ()
+    limits: tuple[float, float] | None = None
 
     @property
     def is_traceable(self) -> bool:
@@ -76,6 +83,7 @@ def resting_on(basis: str, name: str) -> Metric:
     return Metric(f"{basis}_share", f"{name} share", f"|GWP| that is {name} / |GWP|", "%", part, whole, 100.0, ("domain",))
 
 
+HOSTED = {"dimension": "application", "domain": "datacentre", "criterion": "GWP", "view": AMORTISED, "method": LOCATION}
 METRICS: tuple[Metric, ...] = (
     emissions("total_location", "Total, location-based", "Σ GWP, purchased electricity by the grid"),
     emissions("total_market", "Total, market-based", "Σ GWP, purchased electricity by contracts", method=MARKET),
@@ -96,22 +104,19 @@ METRICS: tuple[Metric, ...] = (
     Metric("people_equivalents", "People's sustainable shares", "Σ GWP / 851.25 kgCO2e of one person and year", "person-year",
            Sum("equivalence", "count", {"equivalent_id": "jrc-gwp", "method": "location", "view": AMORTISED})),
     Metric("coverage_rows", "Rows with an impact", "activities with an impact in GWP / activities", "%",
-           Sum("coverage", "activities_covered", {"criterion": "GWP"}),
-           Sum("coverage", "activities", {"criterion": "GWP"}), 100.0, ("domain",)),
-    Metric("coverage_cost", "Cost with an impact", "net cost of cloud and software with an impact in GWP / net cost", "%",
-           Sum("coverage", "cost_covered", {"criterion": "GWP"}), Sum("coverage", "cost", {"criterion": "GWP"}), 100.0, ("domain",)),
+           Sum("coverage", "activities_covered", {"criterion": "GWP"}), Sum("coverage", "activities", {"criterion": "GWP"}), 100.0, ("domain",)),
+    Metric("coverage_cost", "Cost with an impact", "net cost of cloud and software with an impact in GWP / net cost; credits are in it: cut to 0 to 100", "%",
+           Sum("coverage", "cost_covered", {"criterion": "GWP"}), Sum("coverage", "cost", {"criterion": "GWP"}), 100.0, ("domain",), (0.0, 100.0)),
     quality("dq_score", "Data quality", "Σ |GWP| × score / Σ |GWP|, 1 best to 5", "1-5", "dq_weighted", "value_abs"),
-    resting_on("metered", "metered or billed"), resting_on("estimated", "estimated"), resting_on("spend", "known by cost"),
-    resting_on("supplier", "supplier's own"),
+    resting_on("metered", "metered or billed"), resting_on("estimated", "estimated"),
+    resting_on("spend", "known by cost"), resting_on("supplier", "supplier's own"),
     of_fleet("fleet_units", "Equipment in service", "Σ units of the month", "units", "units", "", 1.0),
     of_fleet("fleet_age", "Mean age of equipment", "Σ units × age / units whose purchase is known", "year", "unit_years", "dated_units", 1.0),
     of_fleet("past_lifetime", "Equipment past its lifetime", "units older than their expected lifetime / units", "%", "past_lifetime_units"),
     of_fleet("renewal_rate", "Renewal", "units bought in the month / units", "%", "bought_units"),
     of_fleet("refurbished_share", "Refurbished", "refurbished units / units", "%", "refurbished_units"),
-    Metric("idle_share", "Idle share of hosts", "GWP of hosts that no application has / GWP of datacentres", "%",
-           Sum("kpi_dimension", "value", {"dimension": "application", "member": "(unallocated)", "criterion": "GWP", "view": AMORTISED, "method": LOCATION}),
-           Sum("kpi_dimension", "value", {"dimension": "application", "domain": "datacentre", "criterion": "GWP", "view": AMORTISED, "method": LOCATION}),
-           100.0),
+    Metric("idle_share", "Idle share of hosts", "GWP of datacentres that no application has / GWP of datacentres", "%",
+           Sum("kpi_dimension", "value", {**HOSTED, "member": "(unallocated)"}), Sum("kpi_dimension", "value", HOSTED), 100.0),
 )  # fmt: skip
 
 

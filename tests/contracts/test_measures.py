@@ -20,6 +20,7 @@ USAGE = contract(PROJECT / "platform_assets/greenit/silver/cloud_usage.odcs.yaml
 EQUIPMENT = contract(PROJECT / "platform_assets/greenit/silver/equipment.odcs.yaml")
 SITE = contract(PROJECT / "platform_assets/greenit/silver/site.odcs.yaml")
 ORG_UNIT = contract(PROJECT / "platform_assets/greenit/silver/org_unit.odcs.yaml")
+CONTROLS = contract(PROJECT / "platform_assets/greenit/gold/reconciliation.odcs.yaml")
 KPI = contract(PROJECT / "platform_assets/greenit/platinum/kpi_monthly.odcs.yaml")
 
 
@@ -50,7 +51,7 @@ def judged(session: Session, made, expectation: str, engine: str = "strata", **k
 
 
 def test_the_kinds_tested_here_are_all_there_are() -> None:
-    assert set(KINDS) == {"references", "registers", "volume", "distribution", "conservation", "reconciliation"}
+    assert set(KINDS) == {"references", "registers", "volume", "distribution", "conservation", "reconciliation", "agreement", "bridge"}
 
 
 def test_the_volume_is_judged_by_the_customers_own_history(session: Session) -> None:
@@ -106,6 +107,23 @@ def test_a_register_has_what_another_table_names_and_an_empty_one_registers_noth
     assert judged(session, SITE, "registers", column="site_id", table="equipment", key="site_id").passed
     assert not judged(session, SITE, "registers", column="site_id", table="equipment", key="item_type").passed
     assert judged(session, ORG_UNIT, "registers", column="org_unit", table="equipment", key="item_type").passed
+
+
+def test_two_sides_that_differ_by_more_than_their_tolerance_do_not_agree(session: Session, installation: Installation) -> None:
+    change = "UPDATE greenit_gold.reconciliation SET difference = difference + %s WHERE customer_id = %s AND control = 'billing_lines'"
+    assert judged(session, CONTROLS, "agreement").passed
+    with installation.superuser() as connection:
+        connection.execute(change, [1, NAME])
+        try:
+            assert not judged(session, CONTROLS, "agreement").passed
+            assert judged(session, CONTROLS, "agreement", where="control <> 'billing_lines'").passed
+        finally:
+            connection.execute(change, [-1, NAME])
+
+
+def test_effects_make_the_difference_to_the_last_digit(session: Session) -> None:
+    assert judged(session, CONTROLS, "bridge", of="actual", to="expected", effects=["difference"]).passed
+    assert not judged(session, CONTROLS, "bridge", of="actual", to="expected", effects=["difference", "actual"]).passed
 
 
 def test_a_table_that_has_no_version_and_a_kind_that_does_not_exist_are_contract_errors(session: Session) -> None:

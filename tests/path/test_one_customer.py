@@ -87,7 +87,7 @@ def test_a_billing_line_leads_to_its_activity_and_figure(done, installation: Ins
     lines = lake_rows(installation, NAME, "SELECT sum(consumed_quantity) AS hours, sum(billed_cost) AS cost FROM lake.greenit_silver.cloud_usage")
     from resources.postgres import WRITER
 
-    activity = installation.query("SELECT sum(instance_hours) AS hours, sum(cost) AS cost, sum(lines) AS lines FROM greenit_gold.activity_live WHERE source = 'cloud'",
+    activity = installation.query("SELECT sum(meter_amount) AS hours, sum(cost) AS cost, sum(lines) AS lines FROM greenit_gold.activity_live WHERE source = 'cloud'",
                                   customer=NAME, role=WRITER)[0]
     assert (float(lines[0]["hours"]), lines[0]["cost"]) == (activity["hours"], activity["cost"])
     assert activity["lines"] == 2

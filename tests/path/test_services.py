@@ -47,7 +47,8 @@ def test_every_table_is_computed_and_its_rules_hold(done) -> None:
     assert done.failures == {}
     tables = ("saas_contract", "saas_usage", "network_link", "web_page", "web_traffic", "ai_usage", "energy_contract")
     assert {f"greenit/silver/{table}" for table in tables} <= set(done.materialized)
-    assert {name: ok for name, ok in done.checks.items() if not ok} == {}
+    # the second contract is kept back for its country, so that its mails are usage of no contract: a warning
+    assert {name for name, ok in done.checks.items() if not ok} == {"reconciliation.meters_are_known"}
 
 
 def test_good_rows_are_there_and_bad_ones_stand_in_quarantine_with_reason_and_row(done, installation: Installation) -> None:

@@ -8,8 +8,8 @@ import ibis.expr.types as ir
 from ibis import _
 
 from platform_assets.greenit.gold.data_quality import METERED
-from platform_assets.greenit.gold.in_force import join_grid, month_of, with_figures
-from platform_assets.greenit.gold.service_activity import in_months, service, summed
+from platform_assets.greenit.gold.in_force import join_grid, with_figures
+from platform_assets.greenit.gold.service_activity import days_in_window, in_months, service, summed
 
 TOKENS = 1000.0
 DIMENSIONS = ("provider", "model", "country_code", "application_id", "org_unit")
@@ -26,7 +26,7 @@ def ai_drivers(ai_usage: ir.Table, months: ir.Table, language_model: ir.Table, g
 
     A model's figure holds the PUE of its datacentre; the water of its cooling is not known.
     """
-    dated = ai_usage.mutate(month_start=month_of(_.day))
+    dated = days_in_window(ai_usage, months)
     by_month = dated.group_by(*DIMENSIONS, "month_start").agg(tokens=summed(_.tokens_out), requests=summed(_.requests), lines=_.count())
     take = {"model_id": "model_id", "kwh": "kwh_per_1k_tokens_out", "tech": "dq_tech"}
     met = with_figures(in_months(by_month, months), language_model, ("provider", "model"), "month_start", take)
@@ -34,8 +34,7 @@ def ai_drivers(ai_usage: ir.Table, months: ir.Table, language_model: ir.Table, g
     rows = service(
         met, "ai", "A6-ai", activity_id=ai_activity_id(met), service_name=met.model, meter_key=met.model_id, meter_amount=amount,
         **{f"energy_kwh{end}": amount * met.kwh for end in ("", "_min", "_max")}, energy_id=met.model_id, quantity=met.tokens.cast("decimal(38, 18)"),
-        quantity_unit=ibis.literal("tokens"), pue=ibis.literal(1.0), pue_id=met.model_id, wue=ibis.null("float64"),
-        lines=met.lines, dq_reliability=ibis.literal(METERED),
-        dq_technology=ibis.coalesce(met.tech, 5),
+        quantity_unit=ibis.literal("tokens"), lines=met.lines, pue=ibis.literal(1.0), pue_id=met.model_id, wue=ibis.null("float64"),
+        dq_reliability=ibis.literal(METERED), dq_technology=ibis.coalesce(met.tech, 5),
     )  # fmt: skip
     return join_grid(rows, grid_factor.filter(_.criterion == "GWP"), how="left")

@@ -33,12 +33,11 @@ def allocation(equipment: ir.Table, virtual_machine: ir.Table, application: ir.T
         equipment_id="equipment_id", vcpu_capacity=(_.cpu_cores * _.threads_per_core * _.quantity).nullif(0.0), gb_capacity=(_.ssd_gb * _.quantity).nullif(0.0)
     )
     machines = machine_shares(virtual_machine, hosts)
-    children = application_shares(machines, application)
-    return with_remainder(children)
+    return with_remainder(machines, application_shares(machines, application))
 
 
 def machine_shares(virtual_machine: ir.Table, hosts: ir.Table) -> ir.Table:
-    """Per machine and key its share of its host: explicit shares first, the others what is left by their size.
+    """Per machine and key its share of its host: explicit shares first, the others what is left by their size; NULL without either.
 
     A host is measured in one way: by vCPU where it has a machine for computing, else by GB. Explicit shares of more than the whole are cut in
     proportion; more machines than capacity fill it.
@@ -55,28 +54,35 @@ def machine_shares(virtual_machine: ir.Table, hosts: ir.Table) -> ir.Table:
     explicit = share_of(met.explicit_share, ibis.greatest(said, 1.0))
     shares = {key: ibis.coalesce(explicit, allocated(at_least(1.0 - said, 0.0), share_of(met["size"], whole[key]))) for key in KEYS}
     keyed = [met.mutate(allocation_key=ibis.literal(key), basis=basis, vm_share=share) for key, share in shares.items()]
-    return ibis.union(*keyed).filter(_.vm_share.notnull()).select("equipment_id", "vm_id", "allocation_key", "basis", "vm_share")
+    return ibis.union(*keyed).select("equipment_id", "vm_id", "allocation_key", "basis", "vm_share")
 
 
 def application_shares(machines: ir.Table, application: ir.Table) -> ir.Table:
-    """Machines by the applications on them: the share that is said, else all equal; a machine without one belongs to nobody in particular."""
+    """Machines of known share by the applications on them: shares that are said first, the others what is left in equal parts; a machine without
+    an application belongs to nobody in particular. Said shares of more than the whole are cut in proportion, of less leave the rest to nobody.
+    """
     on_vm = ibis.window(group_by="vm_id")
-    named = application.mutate(name=_.application_id + ibis.coalesce(" " + _.environment, ""), on_vm=_.count().over(on_vm))
-    shares = named.select("vm_id", application_id="name", app_share=ibis.coalesce(named.share, equal_share(ibis.literal(1.0), named.on_vm.cast("float64"))))
-    met = machines.left_join(shares, "vm_id").drop("vm_id_right")
+    named = application.mutate(name=_.application_id + ibis.coalesce(" " + _.environment, ""), said=_.share.cast(SUM).sum().over(on_vm).cast("float64"))
+    named = named.mutate(said=_.said.fill_null(0.0), silent=_.share.isnull().cast("int64").sum().over(on_vm).cast("float64"))
+    of_vm = ibis.coalesce(share_of(named.share, ibis.greatest(named.said, 1.0)), equal_share(at_least(1.0 - named.said, 0.0), named.silent))
+    shares = named.select("vm_id", application_id="name", app_share=of_vm)
+    met = machines.filter(_.vm_share.notnull()).left_join(shares, "vm_id").drop("vm_id_right")
     share = allocated(met.vm_share, ibis.coalesce(met.app_share, 1.0))
     return met.mutate(application_id=ibis.coalesce(met.application_id, NOBODY), share=share).drop("app_share", "vm_share")
 
 
-def with_remainder(children: ir.Table) -> ir.Table:
+def with_remainder(machines: ir.Table, children: ir.Table) -> ir.Table:
     """Children as exact decimals, and the rest of each host: as a row of its own, or with the largest child where it is rounding only."""
-    exact = children.mutate(share=_.share.cast(SHARE))
-    host = ibis.window(group_by=["equipment_id", "allocation_key"])
-    largest = ibis.row_number().over(ibis.window(group_by=["equipment_id", "allocation_key"], order_by=[ibis.desc("share"), "vm_id", "application_id"]))
-    counted = exact.mutate(rest=unallocated(ibis.literal(1).cast(SHARE), exact.share.sum().over(host).cast(SHARE)).cast(SHARE), place=largest)
-    is_dust = counted.rest.cast("float64").abs() < DUST
-    kept = counted.mutate(share=((counted.place == 0) & is_dust).ifelse((counted.share + counted.rest).cast(SHARE), counted.share))
+    host = ["equipment_id", "allocation_key"]
+    largest = ibis.row_number().over(ibis.window(group_by=host, order_by=[ibis.desc("share"), "vm_id", "application_id"]))
+    exact = children.mutate(share=_.share.cast(SHARE)).mutate(place=largest)
+    sums = exact.group_by(*host).agg(total=_.share.sum().cast(SHARE))
+    whole, nothing = ibis.literal(1).cast(SHARE), ibis.literal(0).cast(SHARE)
+    hosts = machines.select(*host).distinct().left_join(sums, host)
+    hosts = hosts.select(*host, rest=unallocated(whole, ibis.coalesce(hosts.total, nothing)).cast(SHARE)).mutate(is_dust=_.rest.cast("float64").abs() < DUST)
+    counted = exact.join(hosts, host)
+    kept = counted.mutate(share=((counted.place == 0) & counted.is_dust).ifelse((counted.share + counted.rest).cast(SHARE), counted.share))
     nobody = {"vm_id": ibis.literal(NOBODY), "application_id": ibis.literal(NOBODY), "basis": ibis.literal("remainder")}
-    rest = counted.filter((_.place == 0) & ~is_dust).mutate(**nobody, share=_.rest)
+    rest = hosts.filter(~_.is_dust).mutate(**nobody, share=_.rest)
     columns = {"parent_id": "equipment-" + _.equipment_id, "share": _.share.cast(SHARE)}
     return ibis.union(*(rows.select("vm_id", "application_id", "allocation_key", "basis", **columns) for rows in (kept, rest)))

@@ -44,9 +44,10 @@ def staffed(org_unit: ir.Table, months: ir.Table, exchange_rate: ir.Table) -> li
 
 
 def spent(activity: ir.Table, equipment: ir.Table, months: ir.Table, exchange_rate: ir.Table) -> list[ir.Table]:
-    """Bills, contracts, and equipment in the month of its purchase."""
+    """Bills, contracts, and equipment in the month of its purchase; employees' own devices are not the customer's spend."""
     billed = in_euro(activity.filter(_.cost.notnull()), "cost", "month_start", exchange_rate)
-    bought = equipment.filter(_.unit_price.notnull()).mutate(month_start=month_of(_.purchase_date), paid=_.unit_price.cast("float64") * _.quantity)
+    own = equipment.filter(_.unit_price.notnull(), _.ownership.fill_null("owned") != "byod")
+    bought = own.mutate(month_start=month_of(_.purchase_date), paid=_.unit_price.cast("float64") * _.quantity)
     priced = in_euro(bought.join(months, "month_start"), "paid", "month_start", exchange_rate)
     unit = {"kind": ibis.literal("it_spend_eur"), "member": ibis.coalesce(_.org_unit, "(none)")}
     return [rows.mutate(**unit) for rows in (billed, priced)]

@@ -11,7 +11,7 @@ from platform_assets.greenit.gold.categories import PURCHASED_ELECTRICITY
 from platform_assets.greenit.gold.data_quality import INVENTORY, METERED, TYPE_AVERAGE
 from platform_assets.greenit.gold.embodied import amortised_share, months_in_service, once
 from platform_assets.greenit.gold.in_force import join_grid, month_of, with_figures
-from platform_assets.greenit.gold.server_configuration import configuration_id
+from platform_assets.greenit.gold.server_configuration import SERVER, configuration_id
 from platform_assets.greenit.gold.server_power import HOURS_PER_YEAR, with_server_power
 from platform_assets.greenit.gold.spend import in_dollars_of_2022
 from platform_assets.greenit.gold.use_phase import WATTS_PER_KILOWATT, device_kwh
@@ -33,9 +33,10 @@ def mapped_items(equipment: ir.Table, item_map: ir.Table) -> ir.Table:
 def in_service(equipment: ir.Table, months: ir.Table, item_map: ir.Table, status_rule: ir.Table) -> ir.Table:
     """Lines × months in service with item and status rule; a line retired on an unknown day was in no month."""
     known = equipment.filter((_.status != "retired") | _.retired_date.notnull())
-    lived = months_in_service(known.mutate(configuration_id=configuration_id(known)), months)
+    lived = months_in_service(known, months)
     items = mapped_items(known, item_map)
     lived = lived.left_join(items, [lived.item_type == items.item_type_mapped, lived.model.fill_null("") == items.model_mapped])
+    lived = lived.mutate(configuration_id=(lived.item_key == SERVER).ifelse(configuration_id(lived), ibis.null("string")))
     return with_figures(lived, status_rule, ("status",), "month_start", {"has_use": "has_use", "has_embodied": "has_embodied"})
 
 

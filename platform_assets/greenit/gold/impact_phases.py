@@ -130,8 +130,8 @@ def declared(activity: ir.Table) -> ir.Table:
     factor, amount = _.declared_factor, _.meter_amount
     return shaped(
         said, phase=ibis.literal("use"), criterion=ibis.literal("GWP"), category=_.use_category, unit=ibis.literal("kgCO2e"),
-        amount_unit=ibis.literal("user-year"),
-        amount=amount, amount_min=amount, amount_max=amount, factor_value=factor, factor_min=factor, factor_max=factor, method_id=ibis.literal("A6-vendor"),
+        amount_unit=ibis.literal("user-year"), amount=amount, amount_min=amount, amount_max=amount,
+        factor_value=factor, factor_min=factor, factor_max=factor, method_id=ibis.literal("A6-vendor"),
         flags=ibis.literal("supplier_figure"), dq_rel=ibis.literal(2), dq_comp=ibis.literal(2), years_off=ibis.literal(0), dq_geo=ibis.literal(2),
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ from ibis import _
 
 from platform_assets.greenit.gold.electricity_scope2 import market_based
 from platform_assets.greenit.gold.in_force import with_figures
+from platform_assets.greenit.gold.limits import at_most
 
 KWH = "decimal(38, 12)"  # sums are of decimals, so that their order changes no digit
 
@@ -46,8 +47,8 @@ def with_market(bought: ir.Table, energy_contract: ir.Table, months: ir.Table, r
     rest = ibis.coalesce(rows.residual_id, rows.grid_id)
     flags = ibis.cases(
         ((share <= 0) & rows.residual_id.isnull(), "no_contract, no_residual_mix"), (share <= 0, "no_contract"),
-        ((share < 1) & rows.residual_id.isnull(), "no_residual_mix"),
-    )  # fmt: skip
+        ((share < 1) & rows.residual_id.isnull(), "no_residual_mix")
+    )
     ids = ibis.cases((share <= 0, rest), (share < 1, rows.contract_ids + " + " + rest), else_=rows.contract_ids)
     made = rows.mutate(
         market_factor=rows.is_purchased.ifelse(factor, ibis.null("float64")), market_id=rows.is_purchased.ifelse(ids, ibis.null("string")),
@@ -66,5 +67,5 @@ def covered(pools: ir.Table, contracts: ir.Table) -> ir.Table:
         kwh=_.kwh.sum().cast("float64"), kg=_.kg.sum().cast("float64"), contract_ids=_.contract_id.group_concat(", ", order_by=_.contract_id)
     )
     return summed.select(
-        "pool", "month_start", "contract_ids", covered_share=ibis.least(_.kwh / _.pool_kwh.nullif(0.0), 1.0), contract_factor=_.kg / _.kwh.nullif(0.0)
+        "pool", "month_start", "contract_ids", covered_share=at_most(summed.kwh / summed.pool_kwh.nullif(0.0), 1.0), contract_factor=_.kg / _.kwh.nullif(0.0)
     )

@@ -17,19 +17,21 @@ RELATIVE = 1e-9  # of doubles that were multiplied in another order; sums of dec
 
 @table(__file__)
 def reconciliation(
-    equipment: ir.Table, metered_usage: ir.Table, cloud_usage: ir.Table, activity: ir.Table, impact: ir.Table, allocation: ir.Table, months: ir.Table
-) -> ir.Table:
+    equipment: ir.Table, metered_usage: ir.Table, cloud_usage: ir.Table, saas_usage: ir.Table, activity: ir.Table, impact: ir.Table,
+    allocation: ir.Table, months: ir.Table,
+) -> ir.Table:  # fmt: skip
     """One row per control and subject: `expected`, `actual`, `difference`, and the relative `tolerance` within which they agree.
 
     - billed_cost: the bills of a month in a currency = the cost of its cloud activities
     - billing_lines: their number
     - metered_energy: kWh of a month's meters = those taken up by equipment in service (a difference is metering of unknown or retired lines)
+    - service_usage: rows of a month's usage of software = those of a contract in force then (a difference is usage outside of its contract)
     - host_shares: children + unallocated = the host, for each host and key
     - whole_lives: shares of the embodied impact of devices bought and retired in the window = 1 each
     - factor_times_amount: by domain, Σ amount × factor = Σ value
     """
-    parts = [bills(cloud_usage, activity, months), lines(cloud_usage, activity, months), meters(metered_usage, activity, equipment, months), hosts(allocation),
-             lives(equipment, activity, months), products(impact)]  # fmt: skip
+    parts = [bills(cloud_usage, activity, months), lines(cloud_usage, activity, months), meters(metered_usage, activity, months),
+             used(saas_usage, activity, months), hosts(allocation), lives(equipment, activity, months), products(impact)]  # fmt: skip
     rows = ibis.union(*(part.select("control", "subject", "expected", "actual", "tolerance") for part in parts))
     return rows.mutate(difference=(_.actual - _.expected).cast(SUM))
 
@@ -46,10 +48,11 @@ def billed(cloud_usage: ir.Table, months: ir.Table) -> ir.Table:
 
 
 def bills(cloud_usage: ir.Table, activity: ir.Table, months: ir.Table) -> ir.Table:
-    expected = billed(cloud_usage, months).group_by("month_start", "currency").agg(expected=_.billed_cost.sum().cast(SUM))
-    actual = activity.filter(_.source == "cloud").group_by("month_start", "currency").agg(actual=_.cost.sum().cast(SUM))
+    money = {"currency": ibis.coalesce(_.currency, "no currency")}  # NULL would meet no NULL, and be two rows
+    expected = billed(cloud_usage, months).mutate(**money).group_by("month_start", "currency").agg(expected=_.billed_cost.sum().cast(SUM))
+    actual = activity.filter(_.source == "cloud").mutate(**money).group_by("month_start", "currency").agg(actual=_.cost.sum().cast(SUM))
     met = expected.outer_join(actual, ["month_start", "currency"])
-    subject = ibis.coalesce(met.month_start, met.month_start_right).cast("string") + " " + ibis.coalesce(met.currency, met.currency_right, "no currency")
+    subject = ibis.coalesce(met.month_start, met.month_start_right).cast("string") + " " + ibis.coalesce(met.currency, met.currency_right)
     return control(met, "billed_cost", subject, met.expected, met.actual)
 
 
@@ -60,7 +63,7 @@ def lines(cloud_usage: ir.Table, activity: ir.Table, months: ir.Table) -> ir.Tab
     return control(met, "billing_lines", ibis.literal("all months"), met.expected, met.actual)
 
 
-def meters(metered_usage: ir.Table, activity: ir.Table, equipment: ir.Table, months: ir.Table) -> ir.Table:
+def meters(metered_usage: ir.Table, activity: ir.Table, months: ir.Table) -> ir.Table:
     read = metered_usage.mutate(month_start=month_of(_.start_date)).join(months, "month_start").filter(_.energy_kwh.notnull())
     expected = read.group_by("month_start").agg(expected=_.energy_kwh.cast(SUM).sum().cast(SUM))
     named = read.mutate(activity_id="equipment-" + _.equipment_id)
@@ -68,6 +71,16 @@ def meters(metered_usage: ir.Table, activity: ir.Table, equipment: ir.Table, mon
     actual = taken.group_by("month_start").agg(actual=_.energy_kwh.cast(SUM).sum().cast(SUM))
     met = expected.left_join(actual, "month_start")
     return control(met, "metered_energy", met.month_start, met.expected, met.actual)
+
+
+def used(saas_usage: ir.Table, activity: ir.Table, months: ir.Table) -> ir.Table:
+    """A contract's month is one activity, or one for each kind of usage."""
+    read = saas_usage.join(months.select("month_start"), "month_start")
+    named = [read.mutate(activity_id="saas-" + _.contract_id), read.mutate(activity_id="saas-" + _.contract_id + "-" + _.activity_key)]
+    known = activity.filter(_.source == "saas")
+    taken = ibis.union(*(rows.semi_join(known, ["activity_id", "month_start"]) for rows in named))
+    met = read.group_by("month_start").agg(expected=_.count()).left_join(taken.group_by("month_start").agg(actual=_.count()), "month_start")
+    return control(met, "service_usage", met.month_start, met.expected, met.actual)
 
 
 def hosts(allocation: ir.Table) -> ir.Table:

@@ -11,6 +11,7 @@ from ibis import _
 from platform_assets.greenit.gold.in_force import NEWEST, coefficients_of
 from platform_assets.greenit.gold.server_embodied import constants_of_parts, memory_impact, power_supplies_impact, processors_impact, server_impact
 
+SERVER = "server"  # the item whose parts these are: a laptop with known processors is still no server
 ASSUMED = ("ram_gb_per_cm2", "ssd_gb_per_cm2", "psu_units", "psu_kg", "die_mm2_per_core", "ram_gb_per_module", "ssd_gb_per_drive")
 UNITS = {"GWP": "kgCO2e", "PE": "MJ", "ADPe": "kgSbeq"}
 BOUNDS = {"": "", "_min": "_max", "_max": "_min"}  # an end of the impact -> the end of a density it comes from
@@ -39,9 +40,11 @@ def configured_factor(configurations: ir.Table, components: ir.Table, assumption
 
 
 def configuration_id(equipment: ir.Table) -> ir.StringValue:
-    """`server 2 CPU, 40 cores, 256 GB, 3840 GB SSD, 0 HDD`: what a server is made of; NULL where its processors or its memory are not known."""
+    """`server 2 CPU, 40 cores, 256 GB, 3840 GB SSD, 0 HDD`: what a server is made of; NULL where its processors or its memory are not known (0 is
+    not known: no server runs without either).
+    """
     e = equipment
-    known = e.cpu_units.notnull() & e.cpu_cores.notnull() & e.ram_gb.notnull()
+    known = (e.cpu_units > 0) & (e.cpu_cores > 0) & (e.ram_gb > 0)
     whole = [ibis.coalesce(number, 0).cast("int64").cast("string") for number in (e.cpu_units, e.cpu_cores, e.ram_gb, e.ssd_gb, e.hdd_units)]
     words = ("server ", " CPU, ", " cores, ", " GB, ", " GB SSD, ", " HDD")
     spelled = ibis.literal(words[0])

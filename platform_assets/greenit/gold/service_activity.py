@@ -9,7 +9,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from platform_assets.greenit.gold.data_quality import INVENTORY
-from platform_assets.greenit.gold.in_force import join_grid, with_figures
+from platform_assets.greenit.gold.in_force import join_grid, month_of, with_figures
 
 ENDS = ("", "_min", "_max")
 SUM = "decimal(38, 12)"  # amounts are summed as decimals, so that their order changes no digit
@@ -28,6 +28,12 @@ def months_in_force(contracts: ir.Table, months: ir.Table) -> ir.Table:
     following = (met.month_start.cast("timestamp") + ibis.interval(months=1)).date()
     days = met.mutate(days_in_month=last.delta(first, unit="day"), month_days=following.delta(met.month_start, unit="day"))
     return days.filter(_.days_in_month > 0)
+
+
+def days_in_window(rows: ir.Table, months: ir.Table) -> ir.Table:
+    """Rows whose `day` is in the window, which can end inside a month, with their `month_start`."""
+    met = rows.mutate(month_start=month_of(_.day)).join(months, "month_start")
+    return met.filter(_.day < _.month_end).drop("month_end")
 
 
 def in_months(rows: ir.Table, months: ir.Table) -> ir.Table:

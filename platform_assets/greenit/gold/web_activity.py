@@ -8,25 +8,26 @@ import ibis.expr.types as ir
 from ibis import _
 
 from platform_assets.greenit.gold.data_quality import METERED
-from platform_assets.greenit.gold.in_force import month_of
-from platform_assets.greenit.gold.service_activity import in_months, service, summed, with_service_energy
+from platform_assets.greenit.gold.service_activity import days_in_window, in_months, service, summed, with_service_energy
 from platform_assets.greenit.gold.web_page import bytes_of_visits, gigabytes
 
 SEGMENTS = {"datacentre": "service", "network": "visitor", "device": "visitor"}  # -> whose it is
 LABELS = ("page_id", "country_code", "hosting_country_code", "application_id", "org_unit")
 
 
-def traffic_by_month(web_traffic: ir.Table, web_page: ir.Table) -> ir.Table:
+def traffic_by_month(web_traffic: ir.Table, web_page: ir.Table, months: ir.Table) -> ir.Table:
     """Per page, visitors' country and month: `views` and `gb`. A view without bytes of its own has those of the page's recorded load.
 
-    A day that does not say how many are first views counts all as first.
+    A day that does not say how many are first views counts all as first. Days whose bytes nobody knows are rows of their own (`is_weighed` false):
+    their views stay visible as uncovered, and never thin out the bytes of the others.
     """
     pages = web_page.select(loaded_page="page_id", loaded_bytes=_.transferred_bytes.cast("float64"))
-    met = web_traffic.left_join(pages, web_traffic.page_id == pages.loaded_page)
+    seen = days_in_window(web_traffic, months)
+    met = seen.left_join(pages, seen.page_id == pages.loaded_page)
     first = ibis.coalesce(met.first_view_share, 1.0)
     visit = bytes_of_visits(ibis.coalesce(met.bytes_per_view, met.loaded_bytes), first, 1.0 - first, ibis.coalesce(met.reload_share, 1.0))
-    met = met.mutate(month_start=month_of(_.day), gb=gigabytes(visit * met.views.cast("float64")))
-    return met.group_by(*LABELS, "month_start").agg(views=summed(_.views), gb=summed(_.gb), lines=_.count())
+    met = met.mutate(gb=gigabytes(visit * met.views.cast("float64"))).mutate(is_weighed=_.gb.notnull())
+    return met.group_by(*LABELS, "month_start", "is_weighed").agg(views=summed(_.views), gb=summed(_.gb), lines=_.count())
 
 
 def web_drivers(web_traffic: ir.Table, web_page: ir.Table, months: ir.Table, service_energy: ir.Table, pue: ir.Table, grid_factor: ir.Table) -> ir.Table:
@@ -34,12 +35,13 @@ def web_drivers(web_traffic: ir.Table, web_page: ir.Table, months: ir.Table, ser
 
     The datacentre counts only where a hosting country is said: a page on machines of one's own is in the inventory or in the cloud bill already.
     """
-    seen = in_months(traffic_by_month(web_traffic, web_page), months)
+    seen = in_months(traffic_by_month(web_traffic, web_page, months), months)
     met = seen.mutate(segment=ibis.array(list(SEGMENTS)).unnest())
     hosted = met.segment == "datacentre"
     met = met.filter(~hosted | met.hosting_country_code.notnull())
-    name = ibis.literal("-").join([ibis.literal("web"), met.segment, met.country_code, ibis.coalesce(met.hosting_country_code, ""),
-                                   ibis.coalesce(met.application_id, ""), ibis.coalesce(met.org_unit, ""), met.page_id])  # fmt: skip
+    segment = met.is_weighed.ifelse(met.segment, met.segment + " of unknown bytes")
+    labels = [ibis.coalesce(met[label], "") for label in ("country_code", "hosting_country_code", "application_id", "org_unit", "page_id")]
+    name = ibis.literal("-").join([ibis.literal("web"), segment, *labels])
     rows = service(
         met, "web", "A6-web", activity_id=name, service_name=met.page_id, ownership=met.segment.cases(*SEGMENTS.items()), item_key=met.segment,
         country_code=hosted.ifelse(met.hosting_country_code, met.country_code), meter_key=ibis.literal("web_") + met.segment + "_gb", meter_amount=met.gb,

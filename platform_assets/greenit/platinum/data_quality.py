@@ -24,8 +24,8 @@ def data_quality(impact: ir.Table, activity: ir.Table, coverage: ir.Table) -> ir
     size = met.value.abs().cast("float64")
     basis = ibis.cases(
         (met.flags == "known_by_cost", "spend"), (met.flags == "supplier_figure", "supplier"),
-        ((met.dq_reliability <= 2) & (met.phase == "use"), "metered"), else_="estimated",
-    )  # fmt: skip
+        ((met.dq_reliability <= 2) & (met.phase == "use"), "metered"), else_="estimated"
+    )
     factor = ibis.coalesce(met.grid_id, met.factor_id, met.method_id)
     met = met.mutate(size=size, weighted=size * met.dq_score, basis=basis, error=size * met.gsd.ln(), factor=factor)
     by_factor = met.group_by(*CELL, "factor").agg(error=_.error.sum())

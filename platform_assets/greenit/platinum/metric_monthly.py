@@ -7,6 +7,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
+from platform_assets.greenit.gold.limits import at_least, at_most
 from platform_assets.greenit.metrics import METRICS, Metric, Sum
 from platform_assets.tables import table
 
@@ -22,13 +23,16 @@ def metric_monthly(
 
 
 def computed(one: Metric, tables: dict[str, ir.Table]) -> ir.Table:
-    """A metric's months: its sum, or the ratio of its sums, in its unit."""
+    """A metric's months: its sum, or the ratio of its sums, in its unit and within its limits."""
     rows = summed(one.of, tables).rename(amount="total")
     if one.over:
         below = summed(one.over, tables)
         met = rows.join(below, "period").filter(_.total != 0.0)
         rows = met.select("period", amount=met.amount / met.total)
-    return rows.filter(_.amount.notnull()).select("period", metric_id=ibis.literal(one.id), value=_.amount * one.scale, unit=ibis.literal(one.unit))
+    value = rows.amount * one.scale
+    if one.limits:
+        value = at_most(at_least(value, one.limits[0]), one.limits[1])
+    return rows.filter(rows.amount.notnull()).select("period", metric_id=ibis.literal(one.id), value=value, unit=ibis.literal(one.unit))
 
 
 def summed(what: Sum, tables: dict[str, ir.Table]) -> ir.Table:

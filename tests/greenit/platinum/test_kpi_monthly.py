@@ -69,7 +69,7 @@ def test_a_cell_without_impact_has_no_quality(cells):
     assert cell["dq_score"] is None
 
 
-def test_each_phase_is_a_cell_of_its_own_and_counts_its_silver_rows(cells):
+def test_each_phase_is_a_cell_with_the_silver_rows_behind_it(cells):
     made = cells([{**USE, "phase": "manufacturing"}, {**USE, "phase": "distribution"}], [{**DEVICE, "lines": 7}])
     assert sorted((cell["phase"], cell["source_rows"]) for cell in made) == [("distribution", 7), ("manufacturing", 7)]
 

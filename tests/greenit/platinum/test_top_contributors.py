@@ -37,6 +37,18 @@ def test_the_largest_comes_first_with_its_share(table_of, rows):
     ]
 
 
+def test_shares_add_up_to_where_most_of_the_impact_is(table_of, rows):
+    made = rows(top_contributors(*scene(table_of, {"laptop": 30, "server": 60, "monitor": 10})), "rank")
+    assert [row["cumulative_pct"] for row in made] == [60.0, 90.0, 100.0]  # 60, 60 + 30, 60 + 30 + 10
+
+
+def test_market_based_electricity_is_not_counted_beside_the_location_based(table_of, rows):
+    impact, activity = scene(table_of, {"laptop": 30})
+    (line,) = impact.to_pyarrow().to_pylist()
+    both = table_of("gold", "impact", {**line, "ghg_method": "location"}, {**line, "ghg_method": "market", "value": Decimal(5)})
+    assert [row["value"] for row in rows(top_contributors(both, activity))] == [30]
+
+
 def test_ten_places_and_shares_of_the_whole(table_of, rows):
     made = rows(top_contributors(*scene(table_of, {f"item{n:02d}": n for n in range(1, 13)})), "rank")
     assert [row["contributor"] for row in made] == [f"item{n:02d}" for n in range(12, 2, -1)]
