@@ -1,8 +1,8 @@
 """The warehouse's IO manager: gold and platinum in PostgreSQL, shared tables whose rows carry customer and version.
 
 What belongs here: writing a new version with its registry row in one transaction, and reading one version. What does not: rules beyond
-schema and keys (platform_assets/checks.py) and moving live pointers (publication.py). Gold computes in DuckDB and streams in through a
-temporary table, because COPY is refused under row-level security; platinum computes in PostgreSQL.
+schema and keys (platform_assets/checks.py) and moving live pointers (publication.py). Gold computes in DuckDB and streams in as
+the loader, because COPY is refused under row-level security; platinum computes in PostgreSQL.
 """
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from resources.facts import bars, output_facts
 from resources.failpoints import failpoint
 from resources.lake import check_rows, content_hash, version_to_read
 from resources.lineage import column_lineage
+from resources.postgres import LOADER
 from resources.quarantine import QUARANTINE, ordered_rejects
 from resources.session import Session, fenced
 from resources.sessions import permanent, session_of, spec_of_input, spec_of_output
@@ -82,9 +83,9 @@ def write_gold(session: Session, spec: TableSpec, expression: ir.Table) -> tuple
     failpoint("warehouse.before_write")
     con.execute("BEGIN")
     try:
-        _stream(session, spec.schema, spec.name, stage, columns, version)
+        _stream(session, spec, spec.name, stage, columns, version)
         if quarantined:
-            _stream(session, spec.schema, QUARANTINE, str(kept_back), "table_name, rule, column_name, value, rejects, raw, key", version)
+            _stream(session, spec, QUARANTINE, str(kept_back), "table_name, rule, column_name, value, rejects, raw, key", version)
         con.execute("CALL postgres_execute('warehouse', ?)", [versions.insert_statement(session.customer_id, version)])
         failpoint("warehouse.before_commit")
         con.execute("COMMIT")
@@ -119,19 +120,13 @@ def _stage(session: Session, spec: TableSpec, statement: str, stage: str, has_re
     return kept_back
 
 
-def _stream(session: Session, schema: str, name: str, stage: str, columns: str, version: Version) -> None:
-    """COPY into a temporary table, then INSERT … SELECT, all in the open transaction."""
-    con, arriving = session.con, f"arriving_{name}"
-    target, temporary = sql.Identifier(schema, name), sql.Identifier(arriving)
-    prepare = sql.SQL("CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA").format(temporary, sql.SQL(columns), target)
-    names = sql.SQL("customer_id, version, " + columns)
-    values = sql.SQL(", ").join([sql.Literal(session.customer_id), sql.Literal(version.version), sql.SQL(columns)])
-    move = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}").format(target, names, values, temporary)
-    con.execute("CALL postgres_execute('warehouse', ?)", [prepare.as_string(None)])
-    con.execute("CALL pg_clear_cache()")  # DuckDB listed the schemas before the temporary one existed
-    con.execute(f'INSERT INTO warehouse.pg_temp."{arriving}" ({columns}) SELECT {columns} FROM "{stage}"')
+def _stream(session: Session, spec: TableSpec, name: str, stage: str, columns: str, version: Version) -> None:
+    """COPY into the shared table as the loader, in the open transaction; the table refuses rows of another customer (migrations/V007)."""
+    execute, values = "CALL postgres_execute('warehouse', ?)", f"'{session.customer_id}', {int(version.version)}, {columns}"
+    session.con.execute(execute, [f"SET LOCAL ROLE {LOADER}"])
+    session.con.execute(f'INSERT INTO warehouse."{spec.schema}"."{name}" (customer_id, version, {columns}) SELECT {values} FROM "{stage}"')
+    session.con.execute(execute, ["RESET ROLE"])
     failpoint("warehouse.after_stream")
-    con.execute("CALL postgres_execute('warehouse', ?)", [move.as_string(None)])
 
 
 @fenced
