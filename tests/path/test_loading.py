@@ -46,7 +46,8 @@ def loaded(connection: psycopg.Connection, con: duckdb.DuckDBPyConnection) -> li
 def given(rows: list[tuple]) -> duckdb.DuckDBPyConnection:
     con = duckdb.connect(config={"threads": 2, "preserve_insertion_order": False})
     con.execute("CREATE TABLE given (" + ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items()) + ")")
-    con.executemany(f"INSERT INTO given VALUES ({', '.join('?' * len(COLUMNS))})", rows)
+    if rows:
+        con.executemany(f"INSERT INTO given VALUES ({', '.join('?' * len(COLUMNS))})", rows)
     return con
 
 
