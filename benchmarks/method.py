@@ -8,9 +8,12 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from datetime import date
+from functools import partial
 from typing import Any
 
+from benchmarks.chain import peak_mb, postgres_seconds, usage_seconds
 from benchmarks.fleet import make_fleet
 from partitions.customers import customer
 from platform_assets import greenit
@@ -39,12 +42,20 @@ def main(name: str, lines: int) -> None:
     prepare(session, expressed, 1000)
     compute(session, expressed)  # warm
     prepare(session, expressed, lines)
-    computed = compute(session, expressed)
+    computed = taken(lambda: compute(session, expressed))
     rows = {table: session.con.execute(f"SELECT count(*) FROM {table}").fetchone()[0] for table in TABLES}
-    copied = {index: copy_bare(postgres, session, expressed, index) for index in (False, True)}
-    published = publish(session, expressed)
+    measured = {"computed": computed, "copied": copy_bare(postgres, session, expressed, False)}
+    measured["copied_with_index"] = copy_bare(postgres, session, expressed, True)
+    measured |= publish(session, expressed)
     session.close()
-    print(json.dumps({"lines": lines, "rows": sum(rows.values()), "computed": computed, "copied": copied[False], "copied_with_index": copied[True], **published}))
+    print(json.dumps({"lines": lines, "rows": sum(rows.values()), "peak_mb": peak_mb(), **measured}))
+
+
+def taken(work: Callable[[], object]) -> dict[str, float]:
+    """Wall seconds, and CPU seconds of this process and of PostgreSQL, of a piece of work."""
+    wall, cpu = time.monotonic(), usage_seconds() + postgres_seconds()
+    work()
+    return {"wall": time.monotonic() - wall, "cpu": usage_seconds() + postgres_seconds() - cpu}
 
 
 def prepare(session: Session, expressed: dict[str, tuple[TableSpec, Any]], lines: int) -> None:
@@ -60,52 +71,52 @@ def prepare(session: Session, expressed: dict[str, tuple[TableSpec, Any]], lines
             session.con.execute(f'CREATE OR REPLACE TEMP TABLE "{spec.name}" ({declared})')
 
 
-def compute(session: Session, expressed: dict[str, tuple[TableSpec, Any]]) -> float:
-    """Seconds from silver to drivers and impacts, each a temporary table of its own name."""
-    started = time.monotonic()
+def compute(session: Session, expressed: dict[str, tuple[TableSpec, Any]]) -> None:
+    """From silver to drivers and impacts, each a temporary table of its own name."""
     for table in TABLES:
         spec, expression = expressed[table]
         listed = ", ".join(f'"{c.name}"' for c in spec.columns)
         session.con.execute(f'CREATE OR REPLACE TEMP TABLE "{table}" AS SELECT {listed} FROM ({sql_of(expression, "duckdb")})')
-    return time.monotonic() - started
 
 
-def copy_bare(postgres: Postgres, session: Session, expressed: dict[str, tuple[TableSpec, Any]], with_index: bool) -> float:
-    """Seconds of a COPY of all rows into tables of the same columns, without row-level security; with their index or none."""
+def copy_bare(postgres: Postgres, session: Session, expressed: dict[str, tuple[TableSpec, Any]], with_index: bool) -> dict[str, float]:
+    """What a COPY of all rows into tables of the same columns, without row-level security takes; with their index or none."""
     with postgres.connect(SUPERUSER, postgres.names.warehouse, autocommit=True) as admin:
         admin.execute(f"DROP SCHEMA IF EXISTS bare CASCADE; CREATE SCHEMA bare; GRANT USAGE ON SCHEMA bare TO {WRITER}")
         for table in TABLES:
             columns = ", ".join(f'"{c.name}" {pg_type(c.type)}{" NOT NULL" if c.required else ""}' for c in expressed[table][0].columns)
-            admin.execute(f"CREATE TABLE bare.{table} (customer_id text NOT NULL, version bigint NOT NULL, {columns}); GRANT INSERT ON bare.{table} TO {WRITER}")
+            admin.execute(f"CREATE TABLE bare.{table} (customer_id text NOT NULL, version bigint NOT NULL, {columns})")
+            admin.execute(f"GRANT INSERT ON bare.{table} TO {WRITER}")
             if with_index:
                 admin.execute(f"CREATE INDEX ON bare.{table} (customer_id, version)")
         admin.execute("CHECKPOINT")
     session.con.execute("CALL pg_clear_cache()")
-    started = time.monotonic()
-    for table in TABLES:
-        listed = ", ".join(f'"{c.name}"' for c in expressed[table][0].columns)
-        session.con.execute(f"INSERT INTO warehouse.bare.{table} (customer_id, version, {listed}) SELECT '{session.customer_id}', 1, {listed} FROM {table}")
-    seconds = time.monotonic() - started
+
+    def copy() -> None:
+        for table in TABLES:
+            listed = ", ".join(f'"{c.name}"' for c in expressed[table][0].columns)
+            session.con.execute(f"INSERT INTO warehouse.bare.{table} (customer_id, version, {listed}) SELECT '{session.customer_id}', 1, {listed} FROM {table}")
+
+    found = taken(copy)
     with postgres.connect(SUPERUSER, postgres.names.warehouse, autocommit=True) as admin:
         admin.execute("DROP SCHEMA bare CASCADE; CHECKPOINT")
-    return seconds
+    return found
 
 
-def publish(session: Session, expressed: dict[str, tuple[TableSpec, Any]]) -> dict[str, float]:
-    """`published`: seconds of writing the computed rows as versions; `whole`: of computing and writing them."""
-    seconds = {"published": 0.0, "whole": 0.0}
+def publish(session: Session, expressed: dict[str, tuple[TableSpec, Any]]) -> dict[str, dict[str, float]]:
+    """`published`: writing the computed rows as versions, keys and content checked; `whole`: computing and writing them."""
+    summed: dict[str, dict[str, float]] = {"published": {"wall": 0.0, "cpu": 0.0}, "whole": {"wall": 0.0, "cpu": 0.0}}
     for table in TABLES:
         spec, expression = expressed[table]
         session.con.execute(f'ALTER TABLE "{table}" RENAME TO "computed_{table}"')
         session.con.execute(f'CREATE OR REPLACE TEMP VIEW "{table}" AS SELECT * FROM "computed_{table}"')
         for counted, source in (("published", unbound_table(spec)), ("whole", expression)):
-            started = time.monotonic()
-            version, _ = write_gold(session, spec, source)
-            seconds[counted] += time.monotonic() - started
-            assert version.row_count > 0
-            session.lock.execute(f"DELETE FROM {spec.qualified} WHERE version = {version.version}")
-            session.lock.execute(f"DELETE FROM platform.table_version WHERE version = {version.version}")
-    return seconds
+            used = taken(partial(write_gold, session, spec, source))
+            summed[counted] = {name: summed[counted][name] + used[name] for name in used}
+            (version,) = session.lock.execute("SELECT max(version) FROM platform.table_version WHERE table_name = %s", [spec.qualified]).fetchone()
+            session.lock.execute(f"DELETE FROM {spec.qualified} WHERE version = {version}")
+            session.lock.execute(f"DELETE FROM platform.table_version WHERE version = {version}")
+    return summed
 
 
 if __name__ == "__main__":

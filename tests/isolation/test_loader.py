@@ -67,9 +67,7 @@ def test_rows_of_another_customer_are_refused_by_copy(loading: psycopg.Connectio
 @pytest.mark.parametrize("statement", [INSERT.format("load_b"), f"INSERT INTO greenit_gold.quarantine {COLUMNS} SELECT 'load_b', n, 't', 'r', '[]', '{{}}', 'k' FROM generate_series(1, 3) n"])
 def test_rows_of_another_customer_are_refused_whatever_was_set_before(loading: psycopg.Connection, before: str, statement: str) -> None:
     with pytest.raises((errors.CheckViolation, errors.InsufficientPrivilege)):
-        if before:
-            loading.execute(before)
-        loading.execute(statement)
+        loading.execute(f"{before}; {statement}")
 
 
 @pytest.mark.parametrize("statement", [
