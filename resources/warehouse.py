@@ -82,13 +82,7 @@ def write_gold(session: Session, spec: TableSpec, expression: ir.Table) -> tuple
     rows = con.execute(f'SELECT count(*) FROM "{stage}"').fetchone()[0]
     version = session.new_version(spec, inputs, content_hash=content, row_count=rows, quarantined_count=quarantined)
     failpoint("warehouse.before_write")
-    with session.warehouse.transaction():
-        _load(session, spec.schema, spec.name, stage, {c.name: c.type for c in spec.columns}, version)
-        if quarantined:
-            _load(session, spec.schema, QUARANTINE, str(kept_back), KEPT_BACK, version)
-        failpoint("warehouse.after_stream")
-        session.warehouse.execute(versions.insert_statement(session.customer_id, version))
-        failpoint("warehouse.before_commit")
+    load_version(session, spec, stage, kept_back if quarantined else None, version)
     con.execute(f'DROP TABLE "{stage}"')
     failpoint("warehouse.after_commit")
     return version, output_facts(spec, version, statement)
@@ -115,6 +109,17 @@ def _stage(session: Session, spec: TableSpec, statement: str, stage: str, has_re
               FROM "{judged}" WHERE len({REJECTS}) > 0)""")
     con.execute(f'DROP TABLE "{judged}"')
     return kept_back
+
+
+def load_version(session: Session, spec: TableSpec, stage: str, kept_back: str | None, version: Version) -> None:
+    """Rows of DuckDB's temporary tables and the row of their version, in one transaction of PostgreSQL."""
+    with session.warehouse.transaction():
+        _load(session, spec.schema, spec.name, stage, {c.name: c.type for c in spec.columns}, version)
+        if kept_back:
+            _load(session, spec.schema, QUARANTINE, kept_back, KEPT_BACK, version)
+        failpoint("warehouse.after_stream")
+        session.warehouse.execute(versions.insert_statement(session.customer_id, version))
+        failpoint("warehouse.before_commit")
 
 
 def _load(session: Session, schema: str, name: str, relation: str, columns: dict[str, str], version: Version) -> None:
