@@ -1,6 +1,7 @@
 """`make bench`: the figures of the path, each against its goal, two things measured in one run.
 
-P1 and P2 need some minutes; `python -m benchmarks.run P1 --lines 1000000` measures one, smaller.
+P1 and C-P3 need some minutes; `python -m benchmarks.run P1 --lines 1000000` measures one, smaller. P1 to P8 are the path's, C-P3 and C-P4 the
+method's; C-P3 installs boaviztapi into a temporary environment.
 """
 from __future__ import annotations
 
@@ -22,6 +23,7 @@ from tests.installation import Installation, make_installation, stop
 
 BLANK = "import dagster as dg\n\n@dg.asset\ndef one(): ...\n\ndefs = dg.Definitions(assets=[one])\n"
 BAD_EVERY = 100
+BOAVIZTAPI = "2.5.0"
 LOAD = "import resource, {0}\nu = resource.getrusage(resource.RUSAGE_SELF)\nprint(u.ru_utime + u.ru_stime)"
 
 
@@ -113,12 +115,43 @@ def p3() -> None:
     line("P3", f"{ours / blank:.2f} x", "2.00", ours / blank <= 2, f"definitions {ours:.2f} CPU s, an empty code location {blank:.2f}; medians of 5")
 
 
+def c_p3(installation: Installation, assets: int) -> None:
+    """Impacts of a fleet against servers one by one through `boaviztapi`; then with the write, and the write alone, against a COPY of the same rows."""
+    one_by_one = through_boaviztapi(1000)
+    installation.declare("fleet", size_class="giant")
+    ours = child("benchmarks.method", "fleet", str(assets), timeout=7200)
+    per_s, their_per_s = assets / ours["computed"]["wall"], one_by_one["servers"] / one_by_one["wall"]
+    line("C-P3a", f"{per_s / their_per_s:,.0f} x", "1,000", per_s >= 1000 * their_per_s, f"{assets:,} assets, 4 criteria, all phases: {per_s:,.0f}/s; "
+         f"boaviztapi {BOAVIZTAPI}, {one_by_one['servers']:,} servers in 3 criteria: {their_per_s:,.1f}/s on one")
+    whole, copied = ours["whole"], ours["copied"]
+    line("C-P3b", f"{whole['wall'] / copied['wall']:.2f} x", "1.30", whole["wall"] <= 1.3 * copied["wall"],
+         f"{ours['rows']:,} rows computed, checked and written: {whole['wall']:.1f} s ({whole['cpu']:.1f} CPU s with PostgreSQL's); "
+         f"a bare COPY by DuckDB {copied['wall']:.1f} s ({copied['cpu']:.1f} CPU s)")
+    indexed, published = ours["copied_with_index"], ours["published"]
+    rate = indexed["wall"] / published["wall"]
+    line("C-P4", f"{rate:.2f} x its rate", "0.90", rate >= 0.9,
+         f"a version into protected tables, with its row: {ours['rows'] / published['wall']:,.0f} rows/s; "
+         f"COPY into the same columns and index {ours['rows'] / indexed['wall']:,.0f} rows/s; floor 0.50")
+
+
+def through_boaviztapi(servers: int) -> dict[str, Any]:
+    """The package in an environment of its own, which ordinary pip fills."""
+    with tempfile.TemporaryDirectory(prefix="strata-boaviztapi-") as folder:
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True, timeout=300)
+        python = f"{folder}/bin/python"
+        subprocess.run([python, "-m", "pip", "install", "--quiet", f"boaviztapi=={BOAVIZTAPI}"], check=True, timeout=900, capture_output=True)
+        script = PROJECT / "benchmarks" / "one_by_one.py"
+        done = subprocess.run([python, str(script), str(servers)], capture_output=True, text=True, check=True, timeout=1800)
+        return json.loads(done.stdout.strip().splitlines()[-1])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("figures", nargs="*", default=[], help="P1, P2, P3, P8; default: all (P4 comes with P1)")
-    parser.add_argument("--lines", type=int, default=5_000_000)
+    parser.add_argument("figures", nargs="*", default=[], help="P1, P2, P3, P8, C-P3; default: all (P4 comes with P1, C-P4 with C-P3)")
+    parser.add_argument("--lines", type=int, default=5_000_000, help="billing lines of P1 and P8")
+    parser.add_argument("--assets", type=int, default=1_000_000, help="equipment lines of C-P3 and C-P4")
     chosen = parser.parse_args()
-    wanted = set(chosen.figures or ("P1", "P2", "P3", "P8"))
+    wanted = set(chosen.figures or ("P1", "P2", "P3", "P8", "C-P3"))
     home = Path(tempfile.mkdtemp(prefix="strata-bench-"))
     installation = make_installation(home / "home", home / "customers")
     try:
@@ -126,6 +159,8 @@ def main() -> None:
             p3()
         if "P2" in wanted:
             p2(installation)
+        if "C-P3" in wanted:
+            c_p3(installation, chosen.assets)
         clean = p1(installation, chosen.lines) if "P1" in wanted else None
         if "P8" in wanted:
             p8(installation, chosen.lines, clean)

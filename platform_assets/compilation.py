@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from types import ModuleType
 
+import ibis.expr.types as ir
+
 from platform_assets.composition import tables_of
 from platform_assets.contracts import Contract
 from platform_assets.tables import MONTHS, QUARANTINED_SHARE, REFERENCES, reference_contracts
@@ -17,15 +19,19 @@ from resources.storage import TableSpec, landing_name
 
 def compile_all(domain: ModuleType) -> dict[str, tuple[TableSpec, str]]:
     """Table name -> (its spec, its SQL in the dialect of its store), in the order of the layers."""
+    return {name: (spec, sql_of(made, "postgres" if spec.layer == "platinum" else "duckdb")) for name, (spec, made) in express_all(domain).items()}
+
+
+def express_all(domain: ModuleType) -> dict[str, tuple[TableSpec, ir.Table]]:
+    """Table name -> (its spec, its expression over unbound inputs), in the order of the layers."""
     tables = tables_of(domain)
     contracts: dict[tuple[str, ...], Contract] = {tuple(asset.key.path): made for asset, made in tables}
     contracts |= {(made.layer, made.table): made for made in reference_contracts()}
-    compiled = {}
+    expressed = {}
     for asset, made in tables:
         inputs = {name: _unbound(name, tuple(key.path), made, contracts) for name, key in asset.keys_by_input_name.items()}
-        expression = asset.op.compute_fn.decorated_fn(**inputs)
-        compiled[made.table] = (made.spec, sql_of(expression, "postgres" if made.layer == "platinum" else "duckdb"))
-    return compiled
+        expressed[made.table] = (made.spec, asset.op.compute_fn.decorated_fn(**inputs))
+    return expressed
 
 
 def _unbound(name: str, key: tuple[str, ...], made: Contract, contracts: dict[tuple[str, ...], Contract]):

@@ -238,7 +238,7 @@ def parsed(raw: ir.Table, made: Contract, conventions: Conventions, reason: str 
     if reason:
         entries = [(bad, reason, column, value, f"{column}__{said.lower()}") for bad, said, column, value in entries]
     judged = read.mutate(_rejects=rejects(*entries))
-    names = {c.name for c, *_ in columns}
+    names = [c.name for c, *_ in columns]  # in order: the SQL of a table is the same in every process
     kept = [name for name in raw.columns if name not in names]
     return judged.select(*kept, **{name: judged[f"{name}__read"] for name in names}, _rejects=judged["_rejects"])
 

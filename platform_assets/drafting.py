@@ -15,6 +15,7 @@ def draft(made: Contract) -> str:
     key = ", ".join(f'"{name}"' for name in spec.key)
     index = (f"ALTER TABLE {spec.qualified} ADD PRIMARY KEY (customer_id, version, {key});" if spec.layer == "platinum"
              else f"CREATE INDEX ON {spec.qualified} (customer_id, version);")
+    loader = f"GRANT USAGE ON SCHEMA {spec.schema} TO strata_loader;\nCALL platform.admit_loader('{spec.qualified}');\n" if spec.layer == "gold" else ""
     return f"""CREATE SCHEMA IF NOT EXISTS {spec.schema};
 GRANT USAGE ON SCHEMA {spec.schema} TO {readers};
 
@@ -23,7 +24,7 @@ CREATE TABLE {spec.qualified} (
 );
 {index}
 CALL platform.protect('{spec.qualified}');
-GRANT SELECT, INSERT, DELETE ON {spec.qualified} TO strata_writer;
+{loader}GRANT SELECT, INSERT, DELETE ON {spec.qualified} TO strata_writer;
 
 CREATE VIEW {spec.qualified}_live WITH (security_invoker = true) AS
     SELECT t.* FROM {spec.qualified} t

@@ -1,4 +1,4 @@
-"""Ibis expressions of tables: unbound inputs, and the SQL that an expression compiles to, kept per process.
+"""Ibis expressions of tables: unbound inputs, and the SQL that an expression compiles to, kept per process and on disk.
 
 What belongs here: what makes one table's function and compilation run once per process instead of once per customer. Inputs are tables
 without a backend, so a function gives the same expression for every customer (building and compiling `gold/activity` costs 1.6 CPU s).
@@ -13,10 +13,13 @@ import ibis
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
 
+from resources.compiled import digest, keep, kept
+from resources.settings import settings
 from resources.storage import TableSpec
 
 IBIS_TYPES = {"varchar": "string", "bigint": "int64", "double": "float64", "timestamp": "timestamp", "date": "date", "boolean": "boolean"}
 KEPT = 256
+COMPILED = "compiled"  # folder of an installation's home
 ibis.options.sql.fuse_selects = False  # merged selects repeat a column's expression wherever it is used: gold/activity grew to 2.6 MB of SQL instead of 0.6
 
 _sql: dict[tuple[Any, str], str] = {}
@@ -48,13 +51,24 @@ def remembered(function: Callable[..., ir.Table]) -> Callable[..., ir.Table]:
 
 
 def sql_of(expression: ir.Table, dialect: str) -> str:
-    """The SQL of an expression for `duckdb` or `postgres`."""
+    """The SQL of an expression for `duckdb` or `postgres`; compiled once per installation where there is one, else once per process."""
     key = (expression.op(), dialect)
     if key not in _sql:
         if len(_sql) >= KEPT:
             _sql.clear()
-        _sql[key] = str(ibis.to_sql(expression, dialect=dialect))
+        _sql[key] = _kept_or_compiled(expression, dialect)
     return _sql[key]
+
+
+def _kept_or_compiled(expression: ir.Table, dialect: str) -> str:
+    home, name = settings().home, digest(expression.op(), dialect)
+    if name is None or not home.is_dir():
+        return str(ibis.to_sql(expression, dialect=dialect))
+    statement = kept(home / COMPILED, name)
+    if statement is None:
+        statement = str(ibis.to_sql(expression, dialect=dialect))
+        keep(home / COMPILED, name, statement)
+    return statement
 
 
 def leaf_names(expression: ir.Table) -> set[str]:

@@ -30,6 +30,7 @@ ROLE_OPTIONS = {
     BACKUP: "BYPASSRLS",  # reads every customer's rows, owns and writes nothing: a dump is complete in spite of forced row-level security
     ORCHESTRATOR: "NOBYPASSRLS",
 }
+LOADER = "strata_loader"  # what a customer's role becomes while gold rows arrive (migrations/V007); nobody logs in as it
 START_SECONDS = 60
 
 
@@ -95,6 +96,7 @@ class Postgres:
         with self.connect(SUPERUSER, "postgres", autocommit=True) as connection:
             for role, options in ROLE_OPTIONS.items():
                 self.ensure_role(connection, role, options)
+            self._ensure_loader(connection)
             owners = {self.names.warehouse: MIGRATOR, self.names.lake: SUPERUSER, self.names.dagster: ORCHESTRATOR}
             for database, owner in owners.items():
                 if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [database]).fetchone():
@@ -118,25 +120,39 @@ class Postgres:
         attributes = sql.SQL(f"LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE {options} PASSWORD ")
         connection.execute(sql.SQL("CREATE ROLE {} ").format(sql.Identifier(role)) + attributes + sql.Literal(verifier))
 
+    def _ensure_loader(self, connection: psycopg.Connection) -> None:
+        """The loader, which by-passes row-level security and cannot log in, and the right of the customers' roles to become it."""
+        if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [LOADER]).fetchone():
+            connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE BYPASSRLS").format(sql.Identifier(LOADER)))
+        missing = connection.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE %s AND NOT pg_has_role(oid, %s, 'SET')", ["lake\\_%", LOADER])
+        for (role,) in missing.fetchall():
+            connection.execute(member_of(LOADER, role, inherits=False))
+
     def ensure_lake_role(self, customer: str) -> None:
         """A customer's login role and the schema, owned by it, of its lake catalog; idempotent.
 
         The role writes the warehouse with the writer's privileges and cannot become the writer: row-level security knows the customer by
-        the role's name, so no SQL in a session can choose another.
+        the role's name, so no SQL in a session can choose another. It can become the loader, which inserts rows of that customer alone.
         """
         role = lake_role(customer)
         with self.connect(SUPERUSER, self.names.lake, autocommit=True) as connection:
             self.ensure_role(connection, role)
             grant = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(self.names.lake), sql.Identifier(role))
             connection.execute(grant)
-            member = sql.SQL("GRANT {} TO {} WITH INHERIT TRUE, SET FALSE").format(sql.Identifier(WRITER), sql.Identifier(role))
-            connection.execute(member)
+            connection.execute(member_of(WRITER, role, inherits=True))
+            connection.execute(member_of(LOADER, role, inherits=False))
             connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}").format(sql.Identifier(role), sql.Identifier(role)))
 
     def down(self) -> None:
         """Stop the embedded server; nothing to do for a server of your own."""
         if self.settings.dsn is None:
             EmbeddedServer(self.settings, self._new_password).stop()
+
+
+def member_of(group: str, role: str, inherits: bool) -> sql.Composed:
+    """A grant of membership: with the group's privileges and no way to become it, or the other way round."""
+    options = sql.SQL("INHERIT TRUE, SET FALSE" if inherits else "INHERIT FALSE, SET TRUE")
+    return sql.SQL("GRANT {} TO {} WITH {}").format(sql.Identifier(group), sql.Identifier(role), options)
 
 
 def lake_role(customer: str) -> str:

@@ -1,8 +1,8 @@
 """The warehouse's IO manager: gold and platinum in PostgreSQL, shared tables whose rows carry customer and version.
 
 What belongs here: writing a new version with its registry row in one transaction, and reading one version. What does not: rules beyond
-schema and keys (platform_assets/checks.py) and moving live pointers (publication.py). Gold computes in DuckDB and streams in through a
-temporary table, because COPY is refused under row-level security; platinum computes in PostgreSQL.
+schema and keys (platform_assets/checks.py) and moving live pointers (publication.py). Gold computes in DuckDB and streams in by
+COPY (loading.py); platinum computes in PostgreSQL.
 """
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from resources.facts import bars, output_facts
 from resources.failpoints import failpoint
 from resources.lake import check_rows, content_hash, version_to_read
 from resources.lineage import column_lineage
+from resources.loading import TEXT, load
 from resources.quarantine import QUARANTINE, ordered_rejects
 from resources.session import Session, fenced
 from resources.sessions import permanent, session_of, spec_of_input, spec_of_output
@@ -27,6 +28,7 @@ from resources.versions import Version
 
 CHARTED_LABELS = 24
 SIZED_ROWS = 1000
+KEPT_BACK = dict.fromkeys(("table_name", "rule", "column_name", "value", "rejects", "raw", "key"), TEXT)
 
 
 class WarehouseIOManager(dg.IOManager):
@@ -63,10 +65,10 @@ def read(session: Session, spec: TableSpec, version: Version, in_postgres: bool)
 
 @fenced
 def write_gold(session: Session, spec: TableSpec, expression: ir.Table) -> tuple[Version, dict]:
-    """Compute in DuckDB, check and hash there, then stream into PostgreSQL; an equal content makes no new version. `_rejects` go to quarantine."""
+    """Compute in DuckDB, check and hash there, then COPY into PostgreSQL; an equal content makes no new version. `_rejects` go to quarantine."""
     con, inputs = session.con, session.inputs(expression)
     statement = sql_of(expression, "duckdb")
-    stage, columns = f"{spec.layer}__{spec.name}", _listed(spec)
+    stage = f"{spec.layer}__{spec.name}"
     kept_back = _stage(session, spec, statement, stage, REJECTS in expression.columns)
     check_rows(session, spec, f'"{stage}"')
     content = content_hash(con, f'"{stage}"', [c.name for c in spec.columns])
@@ -80,17 +82,7 @@ def write_gold(session: Session, spec: TableSpec, expression: ir.Table) -> tuple
     rows = con.execute(f'SELECT count(*) FROM "{stage}"').fetchone()[0]
     version = session.new_version(spec, inputs, content_hash=content, row_count=rows, quarantined_count=quarantined)
     failpoint("warehouse.before_write")
-    con.execute("BEGIN")
-    try:
-        _stream(session, spec.schema, spec.name, stage, columns, version)
-        if quarantined:
-            _stream(session, spec.schema, QUARANTINE, str(kept_back), "table_name, rule, column_name, value, rejects, raw, key", version)
-        con.execute("CALL postgres_execute('warehouse', ?)", [versions.insert_statement(session.customer_id, version)])
-        failpoint("warehouse.before_commit")
-        con.execute("COMMIT")
-    except BaseException:
-        con.execute("ROLLBACK")
-        raise
+    load_version(session, spec, stage, kept_back if quarantined else None, version)
     con.execute(f'DROP TABLE "{stage}"')
     failpoint("warehouse.after_commit")
     return version, output_facts(spec, version, statement)
@@ -119,19 +111,20 @@ def _stage(session: Session, spec: TableSpec, statement: str, stage: str, has_re
     return kept_back
 
 
-def _stream(session: Session, schema: str, name: str, stage: str, columns: str, version: Version) -> None:
-    """COPY into a temporary table, then INSERT … SELECT, all in the open transaction."""
-    con, arriving = session.con, f"arriving_{name}"
-    target, temporary = sql.Identifier(schema, name), sql.Identifier(arriving)
-    prepare = sql.SQL("CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM {} WITH NO DATA").format(temporary, sql.SQL(columns), target)
-    names = sql.SQL("customer_id, version, " + columns)
-    values = sql.SQL(", ").join([sql.Literal(session.customer_id), sql.Literal(version.version), sql.SQL(columns)])
-    move = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM {}").format(target, names, values, temporary)
-    con.execute("CALL postgres_execute('warehouse', ?)", [prepare.as_string(None)])
-    con.execute("CALL pg_clear_cache()")  # DuckDB listed the schemas before the temporary one existed
-    con.execute(f'INSERT INTO warehouse.pg_temp."{arriving}" ({columns}) SELECT {columns} FROM "{stage}"')
-    failpoint("warehouse.after_stream")
-    con.execute("CALL postgres_execute('warehouse', ?)", [move.as_string(None)])
+def load_version(session: Session, spec: TableSpec, stage: str, kept_back: str | None, version: Version) -> None:
+    """Rows of DuckDB's temporary tables and the row of their version, in one transaction of PostgreSQL."""
+    with session.warehouse.transaction():
+        _load(session, spec.schema, spec.name, stage, {c.name: c.type for c in spec.columns}, version)
+        if kept_back:
+            _load(session, spec.schema, QUARANTINE, kept_back, KEPT_BACK, version)
+        failpoint("warehouse.after_stream")
+        session.warehouse.execute(versions.insert_statement(session.customer_id, version))
+        failpoint("warehouse.before_commit")
+
+
+def _load(session: Session, schema: str, name: str, relation: str, columns: dict[str, str], version: Version) -> None:
+    """The rows of a temporary table of DuckDB as rows of a version, in the open transaction."""
+    load(session.warehouse, sql.Identifier(schema, name), session.con, f'"{relation}"', columns, session.customer_id, version.version)
 
 
 @fenced

@@ -111,20 +111,6 @@ def test_copying_straight_into_a_table_under_row_level_security_is_refused(sessi
         session.con.execute("INSERT INTO warehouse.platform.fence VALUES ('pins', 1, 'x', now())")
 
 
-def test_a_temporary_table_is_seen_once_the_cache_is_cleared(session: Session) -> None:
-    """Without clearing it is seen only where some backend has had temporary tables before: DuckDB lists schemas once, and `pg_temp` of a server
-    that has just started is none of them. So nothing is pinned about the case without."""
-    con = session.con
-    con.execute("SELECT count(*) FROM warehouse.platform.fence").fetchall()  # DuckDB has listed the schemas now
-    con.execute("BEGIN")
-    con.execute("CALL postgres_execute('warehouse', 'CREATE TEMP TABLE arriving_pin (a int) ON COMMIT DROP')")
-    con.execute("CALL pg_clear_cache()")
-    con.execute("INSERT INTO warehouse.pg_temp.arriving_pin VALUES (1)")
-    assert con.execute("SELECT * FROM postgres_query('warehouse', 'SELECT a FROM arriving_pin')").fetchall() == [(1,)]
-    con.execute("COMMIT")
-    assert con.execute("SELECT * FROM postgres_query('warehouse', 'SELECT to_regclass(''pg_temp.arriving_pin'') IS NULL')").fetchall() == [(True,)]
-
-
 def test_one_transaction_cannot_write_lake_and_warehouse(session: Session) -> None:
     con = session.con
     con.execute("CREATE SCHEMA IF NOT EXISTS lake.pins; CREATE TABLE IF NOT EXISTS lake.pins.t (a int)")

@@ -7,7 +7,7 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 
-from resources.postgres import BACKUP, MIGRATOR, ORCHESTRATOR, READER, ROLE_OPTIONS, SUPERUSER, WRITER, lake_role
+from resources.postgres import BACKUP, LOADER, MIGRATOR, ORCHESTRATOR, READER, ROLE_OPTIONS, SUPERUSER, WRITER, lake_role
 from tests.installation import Installation
 
 CUSTOMERS = ("role_a", "role_b")
@@ -62,15 +62,19 @@ def test_nobody_gets_in_without_the_right_password(prepared: Installation, role:
 def test_attributes_of_our_roles(prepared: Installation) -> None:
     with prepared.superuser() as connection:
         rows = connection.execute("""SELECT rolname, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls FROM pg_roles
-            WHERE starts_with(rolname, 'strata_') OR starts_with(rolname, 'lake_')""").fetchall()
+            WHERE starts_with(rolname, 'strata_') OR starts_with(rolname, 'lake_') ORDER BY 1""").fetchall()
         members = connection.execute("""SELECT roleid::regrole::text, member::regrole::text, inherit_option, set_option, admin_option
             FROM pg_auth_members WHERE member::regrole::text !~ '^pg_'""").fetchall()
     assert [row[0] for row in rows if any(row[1:5])] == []
-    assert [row[0] for row in rows if row[5]] == [BACKUP]
+    assert [row[0] for row in rows if row[5]] == [BACKUP, LOADER]
     assert [found[:2] for found in members if not found[1].startswith("lake_")] == [("pg_read_all_data", BACKUP)]
     customers = {found for found in members if found[1].startswith("lake_")}
     assert {found[1] for found in customers} == {row[0] for row in rows if row[0].startswith("lake_")}
-    assert {(found[0], *found[2:]) for found in customers} == {(WRITER, True, False, False)}  # its privileges, never its identity
+    assert {found[1] for found in customers if found[0] == WRITER} == {found[1] for found in customers if found[0] == LOADER}
+    assert {(found[0], *found[2:]) for found in customers} == {
+        (WRITER, True, False, False),  # its privileges, never its identity
+        (LOADER, False, True, False),  # its identity while rows arrive, and no privilege otherwise
+    }
 
 
 def test_a_lake_role_owns_its_schema_and_nothing_else(prepared: Installation) -> None:
