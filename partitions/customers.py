@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 
 import dagster as dg
 import yaml
+from dagster._utils.schedules import is_valid_cron_string
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from partitions.errors import CustomerError
@@ -21,6 +22,7 @@ from partitions.errors import CustomerError
 IDENTIFIER = re.compile(r"[a-z][a-z0-9_]{1,30}", re.ASCII)
 CUSTOMERS = dg.DynamicPartitionsDefinition(name="customer")
 FILE_BYTES = 64 * 1024
+CRON = re.compile(r"[0-9A-Za-z*/,#-]+( [0-9A-Za-z*/,#-]+){4}", re.ASCII)  # Dagster's own reader would also take "@daily"
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{1,30}$")]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -56,6 +58,24 @@ class Source(_Strict):
     expected: Expected | None = None
 
 
+class Contact(_Strict):
+    """Who may be asked besides the steward, by what for: a role, so that the file names no person."""
+
+    role: Text
+    email: Email
+
+
+class Quotas(_Strict):
+    """What a customer may use at most; nothing given is no limit. A delivery that goes over is refused whole.
+
+    `lake_bytes`: of the lake's files before the delivery. `delivery_bytes`, `delivery_rows`: of all files of one delivery together.
+    """
+
+    lake_bytes: int | None = Field(default=None, ge=1)
+    delivery_bytes: int | None = Field(default=None, ge=1)
+    delivery_rows: int | None = Field(default=None, ge=1)
+
+
 class Reporting(_Strict):
     """How many months back the figures go."""
 
@@ -63,7 +83,11 @@ class Reporting(_Strict):
 
 
 class Customer(_Strict):
-    """One customer. `id` is the file's stem and stands nowhere inside the file."""
+    """One customer. `id` is the file's stem and stands nowhere inside the file.
+
+    `schedule`: when it is refreshed, five fields of cron by its own time zone; None: only on request. `encrypted`: its lake's files are
+    written encrypted, with keys in its catalog alone; decided before the first run, for good.
+    """
 
     id: Identifier
     name: Text
@@ -72,10 +96,21 @@ class Customer(_Strict):
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")]
     time_zone: str
     steward: Steward
+    contacts: list[Contact] = []
     sources: dict[Identifier, Source]
     reporting: Reporting = Reporting()
     direct_readers: bool = False
     size_class: Literal["small", "medium", "giant"] = "small"
+    schedule: str | None = None
+    encrypted: bool = False
+    quotas: Quotas = Quotas()
+
+    @field_validator("schedule")
+    @classmethod
+    def _known_cron(cls, value: str | None) -> str | None:
+        if value is not None and not (CRON.fullmatch(value) and is_valid_cron_string(value)):
+            raise ValueError("not five fields of cron, such as \"30 5 * * 1-5\"")
+        return value
 
     @field_validator("time_zone")
     @classmethod

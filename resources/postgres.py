@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ ROLE_OPTIONS = {
     BACKUP: "BYPASSRLS",  # reads every customer's rows, owns and writes nothing: a dump is complete in spite of forced row-level security
     ORCHESTRATOR: "NOBYPASSRLS",
 }
+LAKE_PREFIX, READER_PREFIX = "lake_", "cust_"
 START_SECONDS = 60
 
 
@@ -119,19 +120,51 @@ class Postgres:
         connection.execute(sql.SQL("CREATE ROLE {} ").format(sql.Identifier(role)) + attributes + sql.Literal(verifier))
 
     def ensure_lake_role(self, customer: str) -> None:
-        """A customer's login role and the schema, owned by it, of its lake catalog; idempotent.
+        """A customer's login role and the schema, owned by it, of its lake catalog; idempotent."""
+        self.ensure_lake_roles([customer])
 
-        The role writes the warehouse with the writer's privileges and cannot become the writer: row-level security knows the customer by
+    def ensure_lake_roles(self, customers: Sequence[str]) -> None:
+        """The same for many, in one transaction.
+
+        A role writes the warehouse with the writer's privileges and cannot become the writer: row-level security knows the customer by
         the role's name, so no SQL in a session can choose another.
         """
-        role = lake_role(customer)
-        with self.connect(SUPERUSER, self.names.lake, autocommit=True) as connection:
+        if not customers:
+            return
+        roles = [lake_role(customer) for customer in customers]
+        with self.connect(SUPERUSER, self.names.lake) as connection:
+            self._ensure_member(connection, roles, WRITER, self.names.lake)
+            for role in map(sql.Identifier, roles):
+                connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}").format(role, role))
+
+    def ensure_direct_readers(self, customers: Sequence[str]) -> None:
+        """Login roles `cust_<id>` that read live figures of their customer alone, with the reader's privileges; idempotent."""
+        if customers:
+            with self.connect(SUPERUSER) as connection:
+                self._ensure_member(connection, [reader_role(customer) for customer in customers], READER, self.names.warehouse)
+
+    def _ensure_member(self, connection: psycopg.Connection, roles: Sequence[str], group: str, database: str) -> None:
+        """Roles with a group's privileges and never its identity, that may log in to one database. One GRANT for all: each rewrites the
+        database's whole list of privileges."""
+        for role in roles:
             self.ensure_role(connection, role)
-            grant = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(self.names.lake), sql.Identifier(role))
-            connection.execute(grant)
-            member = sql.SQL("GRANT {} TO {} WITH INHERIT TRUE, SET FALSE").format(sql.Identifier(WRITER), sql.Identifier(role))
-            connection.execute(member)
-            connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}").format(sql.Identifier(role), sql.Identifier(role)))
+        names = sql.SQL(", ").join(map(sql.Identifier, roles))
+        connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(database), names))
+        connection.execute(sql.SQL("GRANT {} TO {} WITH INHERIT TRUE, SET FALSE").format(sql.Identifier(group), names))
+
+    def drop_role(self, role: str) -> bool:
+        """Drop a login role with all it owns and may do, in every database, and its secret; returns whether there was one."""
+        there = False
+        for database in (self.names.warehouse, self.names.dagster, self.names.lake):
+            with self.connect(SUPERUSER, database) as connection:
+                there = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone() is not None
+                if there:
+                    connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", [role])
+                    connection.execute(sql.SQL("DROP OWNED BY {} CASCADE").format(sql.Identifier(role)))
+                    if database == self.names.lake:
+                        connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+        (self.settings.secrets / role).unlink(missing_ok=True)
+        return there
 
     def down(self) -> None:
         """Stop the embedded server; nothing to do for a server of your own."""
@@ -141,7 +174,12 @@ class Postgres:
 
 def lake_role(customer: str) -> str:
     """The login role of a customer's runs, and the schema of its lake's catalog."""
-    return f"lake_{customer}"
+    return f"{LAKE_PREFIX}{customer}"
+
+
+def reader_role(customer: str) -> str:
+    """The login role of a customer's own tools, where its file says `direct_readers: true`."""
+    return f"{READER_PREFIX}{customer}"
 
 
 class EmbeddedServer:

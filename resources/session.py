@@ -23,7 +23,7 @@ import ibis.expr.types as ir
 import psycopg
 
 from partitions.customers import Customer
-from partitions.errors import BusyError, DeliveryError, FencedError
+from partitions.errors import BusyError, CustomerError, DeliveryError, FencedError
 from resources.expressions import leaf_names
 from resources.parameter_state import ParameterState
 from resources.postgres import Postgres, lake_role
@@ -158,7 +158,8 @@ class Session:
                    "memory_limit": memory, "threads": threads, "temp_directory": str(self.temp), "preserve_insertion_order": False}
         connection = self._stack.enter_context(DuckDBResource(database=":memory:", connection_config=options).get_connection())
         connection.execute("SET TimeZone = 'UTC'")
-        load_extensions(connection, (*EXTENSIONS, "httpfs") if "://" in self.settings.lake_root else EXTENSIONS)
+        needs_httpfs = "://" in self.settings.lake_root or self.customer.encrypted  # DuckDB's own crypto only reads
+        load_extensions(connection, (*EXTENSIONS, "httpfs") if needs_httpfs else EXTENSIONS)
         self._attach(connection)
         self._lock_down(connection)
         return connection
@@ -169,8 +170,14 @@ class Session:
         if "://" not in lake_path:
             Path(lake_path).mkdir(parents=True, exist_ok=True)
         _secret(connection, "lake_login", self.postgres.parameters(role, names.lake))
-        connection.execute(f"ATTACH 'ducklake:postgres:' AS lake (META_SECRET 'lake_login', DATA_PATH '{_quoted(lake_path)}', "
-                           f"METADATA_SCHEMA '{role}', META_SCHEMA '{role}', DATA_INLINING_ROW_LIMIT 0)")
+        try:
+            connection.execute(f"ATTACH 'ducklake:postgres:' AS lake (META_SECRET 'lake_login', DATA_PATH '{_quoted(lake_path)}', METADATA_SCHEMA '{role}', "
+                               f"META_SCHEMA '{role}', DATA_INLINING_ROW_LIMIT 0, ENCRYPTED {str(self.customer.encrypted).lower()})")
+        except duckdb.InvalidInputException as error:
+            if "Failed to set encryption" not in str(error):
+                raise
+            raise CustomerError("encryption of a lake is decided before its first run", customer=self.customer_id,
+                                fix="put `encrypted` back in the customer's file") from None
         _secret(connection, "warehouse_login", self.postgres.parameters(role, names.warehouse))
         connection.execute("ATTACH '' AS warehouse (TYPE postgres, SECRET warehouse_login)")
         connection.execute("SET ducklake_max_retry_count = 100")
