@@ -13,15 +13,14 @@ CREATE TABLE platform.customer (
 CALL platform.protect('platform.customer');
 GRANT SELECT ON platform.customer TO strata_writer;
 
--- One row per erasure. It names nobody: `subject` is sha256 of salt and id, which only who already knows the id can find again.
+-- One row per erasure. It names nobody: `customer_id` is sha256 of salt and id, which only who already knows the id can find again, and which
+-- is the id of nobody, so that row-level security shows the row to no customer.
 CREATE TABLE platform.erasure (
-    subject   text        PRIMARY KEY CHECK (subject ~ '^[0-9a-f]{64}$'),
-    salt      text        NOT NULL CHECK (salt ~ '^[0-9a-f]{32}$'),
-    erased_at timestamptz NOT NULL
+    customer_id text        PRIMARY KEY CHECK (customer_id ~ '^[0-9a-f]{64}$'),
+    salt        text        NOT NULL CHECK (salt ~ '^[0-9a-f]{32}$'),
+    erased_at   timestamptz NOT NULL
 );
-ALTER TABLE platform.erasure ENABLE ROW LEVEL SECURITY;
-ALTER TABLE platform.erasure FORCE ROW LEVEL SECURITY;
-CREATE POLICY migration ON platform.erasure TO strata_migrator USING (true) WITH CHECK (true);
+CALL platform.protect('platform.erasure');
 
 CREATE FUNCTION platform.refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -59,13 +59,13 @@ def synchronized(postgres: Postgres) -> list[Erasure]:
     path = ledger_file(postgres.settings)
     with postgres.connect(MIGRATOR) as connection:
         with connection.cursor(row_factory=class_row(Erasure)) as cursor:
-            rows = cursor.execute("""SELECT subject, salt, to_char(erased_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') AS erased_at
+            rows = cursor.execute("""SELECT customer_id AS subject, salt, to_char(erased_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"+00:00"') AS erased_at
                 FROM platform.erasure""").fetchall()
         lines = _lines(path)
         in_table, in_file = {row.subject for row in rows}, {line.subject for line in lines}
         for entry in lines:
             if entry.subject not in in_table:
-                connection.execute("INSERT INTO platform.erasure (subject, salt, erased_at) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+                connection.execute("INSERT INTO platform.erasure (customer_id, salt, erased_at) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
                                    [entry.subject, entry.salt, entry.erased_at])
     missing = [row for row in rows if row.subject not in in_file]
     if missing:
