@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from partitions.customers import Customer, customer, load_customers
+from partitions.customers import Customer, check_id, customer, load_customers
+from partitions.errors import ErasureError
 from resources.postgres import Postgres
 from resources.settings import settings
 
@@ -111,6 +113,71 @@ def status(customer_ids: tuple[str, ...], at: Any, output: str) -> None:
         click.echo(json.dumps([one.facts for one in found], indent=1))
     else:
         _table(found)
+
+
+@customers.command("remove")
+@click.argument("customer_id", metavar="CUSTOMER")
+@click.option("--confirm", metavar="CUSTOMER", help="The id once more: really remove it. Without it nothing is changed.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="The folder of the export bundle and certificate; default: $STRATA_HOME/exports.")
+@click.option("--canary", "canaries", multiple=True, help="A word that only this customer's data hold, to search for besides its id and accounts.")
+@click.option("--format", "output", type=click.Choice(["text", "json"]), default="text")
+def remove_customer(customer_id: str, confirm: str | None, out: Path | None, canaries: tuple[str, ...], output: str) -> None:
+    """Show every place where something of a leaving CUSTOMER lies; with --confirm export it, erase it, and certify that.
+
+    Exit code 1 if its id or accounts still stand anywhere afterwards."""
+    from cli.main import started
+    from resources.erasure import remove
+    from resources.erasure_places import survey
+    from resources.orchestrator import instance
+
+    name, folder, postgres = check_id(customer_id), settings().customers, started()
+    if confirm is None:
+        found = survey(postgres, instance(postgres), name)
+        click.echo(json.dumps(vars(found), indent=1) if output == "json" else _places(found.counts, name))
+        return
+    if confirm != name:
+        raise click.UsageError("--confirm does not repeat the customer's id")
+    declared = customer(name, folder) if (folder / f"{name}.yaml").is_file() else None
+    made = remove(postgres, instance(postgres), name, declared, out, canaries)
+    click.echo(json.dumps(made.facts, indent=1) if output == "json" else made.text, nl=output == "json")
+    sys.exit(not made.is_clean)
+
+
+def _places(counts: Mapping[str, int], name: str) -> str:
+    lines = [f"{place:<48} {number:>9,}" for place, number in counts.items() if number]
+    return "\n".join([*lines, f"nothing was changed; `strata customers remove {name} --confirm {name}` exports and erases all of it"])
+
+
+@customers.command("replay-erasures")
+def replay_erasures() -> None:
+    """After a restore: remove again whoever was erased and came back. `strata up` does the same. Exit code 1 if something is left."""
+    from cli.main import started
+
+    sys.exit(not replayed(started(), quiet=False))
+
+
+def replayed(postgres: Postgres, quiet: bool = True) -> bool:
+    """Replay the ledger of erasures; returns whether nothing is left of whoever is in it."""
+    from resources.erasure import replay
+    from resources.erasure_ledger import synchronized
+    from resources.orchestrator import instance
+
+    made = replay(postgres, instance(postgres)) if synchronized(postgres) else []
+    for one in made:
+        click.echo(one.text, nl=False)
+    if not made and not quiet:
+        click.echo("nobody who was erased is here")
+    return all(one.is_clean for one in made)
+
+
+def refuse_erased(postgres: Postgres, names: Iterable[str]) -> None:
+    """Raises ErasureError for an id that was erased: whatever came under it would be removed again."""
+    from resources.erasure_ledger import entry_of, ledger_file, synchronized
+
+    ledger = synchronized(postgres) if ledger_file(postgres.settings).exists() else []
+    for name in names:
+        if entry := entry_of(ledger, name):
+            raise ErasureError(f"this id was erased on {entry.erased_at[:10]} and is never used again", customer=name, fix="choose another id")
 
 
 def _table(found: list[Standing]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from cli.customers import customers, reconciled
+from cli.customers import customers, reconciled, refuse_erased, replayed
 from cli.parameters import parameters
 from cli.quarantine import quarantine
 from partitions.customers import customer, load_customers
@@ -53,8 +53,8 @@ def started(quiet: bool = True) -> Postgres:
 
 @strata.command()
 def up() -> None:
-    """Start the embedded PostgreSQL, make roles and databases, apply migrations. Safe to repeat."""
-    started(quiet=False)
+    """Start the embedded PostgreSQL, make roles and databases, apply migrations; remove again whoever was erased and came with a backup. Safe to repeat."""
+    replayed(started(quiet=False))
 
 
 @strata.command()
@@ -86,6 +86,7 @@ def land(customer_id: str, source: str, files: tuple[Path, ...], period: str | N
 
     found = customer(customer_id, settings().customers)
     postgres = started()
+    refuse_erased(postgres, [found.id])
     try:
         with postgres.connect(WRITER, customer=found.id) as connection:
             made = land_files(connection, settings().landing_root, found, source, list(files), period, sequence, instance(postgres))
@@ -111,6 +112,7 @@ def launch(customer_ids: tuple[str, ...], selection: str | None, as_of: Any, pin
 
     declared = {name: customer(name, settings().customers) for name in customer_ids}
     postgres = started()
+    refuse_erased(postgres, declared)
     reconciled(postgres, declared)
     outcomes = launch_all(postgres, list(declared), selection, as_of.date() if as_of else None, checks_only, pinned_for(declared, pin))
     sys.exit(1 if any(not ok for ok in outcomes.values()) else 0)

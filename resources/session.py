@@ -98,13 +98,7 @@ class Session:
     @cached_property
     def lock(self) -> psycopg.Connection:
         """The connection that holds the customer's advisory lock, taken before any transaction; raises BusyError."""
-        connection = self.postgres.connect(lake_role(self.customer_id), autocommit=True)
-        deadline = time.monotonic() + LOCK_SECONDS
-        while not connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [f"strata:{self.customer_id}"]).fetchone()[0]:
-            if time.monotonic() > deadline:
-                connection.close()
-                raise BusyError("another run of this customer is under way", customer=self.customer_id, fix="wait for it or terminate it")
-            time.sleep(0.2)
+        connection = locked(self.postgres, self.customer_id)
         self._opened.append("lock")
         return connection
 
@@ -250,6 +244,18 @@ class Session:
                 opened.close()
         self._opened.clear()
         shutil.rmtree(self.temp, ignore_errors=True)  # the run's result does not hang on its scratch files
+
+
+def locked(postgres: Postgres, customer: str) -> psycopg.Connection:
+    """A connection of the customer's role that holds its advisory lock until it is closed; raises BusyError after LOCK_SECONDS."""
+    connection = postgres.connect(lake_role(customer), autocommit=True)
+    deadline = time.monotonic() + LOCK_SECONDS
+    while not connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [f"strata:{customer}"]).fetchone()[0]:
+        if time.monotonic() > deadline:
+            connection.close()
+            raise BusyError("another run of this customer is under way", customer=customer, fix="wait for it or terminate it")
+        time.sleep(0.2)
+    return connection
 
 
 def load_extensions(connection: duckdb.DuckDBPyConnection, names: tuple[str, ...] = EXTENSIONS) -> None:
