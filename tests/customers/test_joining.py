@@ -16,8 +16,6 @@ from resources.reconciliation import Change, plan, settled
 from tests.customers.conftest import Place
 from tests.installation import inventory
 
-BRONZE = 'key:"greenit/bronze/equipment_inventory"'
-
 
 def planned(place: Place, name: str) -> list[tuple[str, str]]:
     return [(change["action"], change["what"]) for change in place.json("customers", "plan") if change["customer"] == name]
@@ -104,25 +102,6 @@ def test_a_wrong_key_of_the_file_is_refused(place: Place, tmp_path: Path, key: s
     (place.folder / "wrong.yaml").rename(tmp_path / "wrong.yaml")
     with pytest.raises(CustomerError, match=words):
         load_customers(tmp_path)
-
-
-def test_encryption_is_decided_before_the_first_run(place: Place, tmp_path: Path) -> None:
-    place.declare("secret", encrypted=True)
-    place.done("customers", "apply")
-    place.fill("secret", tmp_path)
-    place.done("launch", "secret", "--select", BRONZE)
-    files = [path.read_bytes() for path in Path(place.made.settings.lake_path("secret")).rglob("*.parquet")]
-    assert files
-    assert {content[:4] for content in files} == {b"PARE"}  # Parquet's mark of an encrypted footer; a plain file begins with PAR1
-    place.declare("secret", encrypted=False)
-    refused = place.strata("customers", "plan")
-    assert refused.exit_code == 1
-    assert "its lake is encrypted, which is decided before the first run" in refused.output
-    launched = place.strata("launch", "secret", "--select", BRONZE)
-    assert launched.exit_code == 1
-    assert "encryption of a lake is decided before its first run" in launched.output
-    place.declare("secret", encrypted=True)
-    assert planned(place, "secret") == []
 
 
 def test_a_delivery_over_the_quota_is_refused_whole_and_the_one_before_still_counts(place: Place, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import duckdb
 import pytest
 
@@ -45,8 +46,10 @@ PUBLISHED = """
 
 
 def fail_points() -> list[str]:
-    calls = ast.walk(ast.parse((PROJECT / "resources" / "erasure.py").read_text(encoding="utf-8")))
-    return [node.args[0].value for node in calls if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "failpoint"]
+    """Those of a removal, in the order in which it meets them."""
+    nodes = ast.walk(ast.parse((PROJECT / "resources" / "erasure.py").read_text(encoding="utf-8")))
+    calls = [node for node in nodes if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "failpoint"]
+    return [call.args[0].value for call in sorted(calls, key=lambda call: call.lineno)]
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +63,7 @@ def two(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
         refused = files / "refused.csv"
         refused.write_text(f"CANARY-{name}\n", encoding="utf-8")
         assert place.strata("land", name, "equipment_inventory", refused, "--period", "2024-10").exit_code == 1  # a refusal and a notice, told
-    place.done("launch", LEAVES, STAYS, "--select", SELECTION)
+    place.done("launch", STAYS, LEAVES, "--select", SELECTION)
     with place.made.superuser(place.made.postgres.names.warehouse) as connection:
         for name in (LEAVES, STAYS):
             for statement in PUBLISHED.split(";"):
@@ -91,6 +94,20 @@ def test_status_of_all_customers_is_one_line_each(two: Place) -> None:
     assert STAYS in two.done("customers", "status")
 
 
+def test_encryption_is_decided_before_the_first_run(two: Place) -> None:
+    """Parquet's mark of an encrypted footer is PARE; a plain file begins and ends with PAR1."""
+    marks = {name: {path.read_bytes()[:4] for path in Path(two.made.settings.lake_path(name)).rglob("*.parquet")} for name in (LEAVES, STAYS)}
+    assert marks == {LEAVES: {b"PARE"}, STAYS: {b"PAR1"}}
+    two.declare(LEAVES, direct_readers=True, encrypted=False)
+    refused = two.strata("customers", "plan")
+    launched = two.strata("launch", LEAVES, "--select", 'key:"greenit/bronze/equipment_inventory"')
+    two.declare(LEAVES, direct_readers=True, encrypted=True)
+    assert (refused.exit_code, launched.exit_code) == (1, 1)
+    assert "its lake is encrypted, which is decided before the first run" in refused.output
+    assert "encryption of a lake is decided before its first run" in launched.output
+    assert two.strata("customers", "plan").exit_code == 0
+
+
 def test_a_dry_run_lists_every_place_and_changes_nothing(two: Place) -> None:
     before = everything_of(two, LEAVES), everything_of(two, STAYS)
     shown = two.json("customers", "remove", LEAVES)
@@ -99,8 +116,8 @@ def test_a_dry_run_lists_every_place_and_changes_nothing(two: Place) -> None:
     assert len(shown["landed"]) == 2
     assert shown["objects"] == [path for path in before[0]["files"] if "/lake/" in path]
     assert {"platform.delivery": 2, "platform.refusal": 1, "greenit_platinum.equivalence": 1}.items() <= shown["rows"].items()
-    assert shown["history"]["runs"] == len(shown["runs"]) == 1
-    assert shown["told"] == 2  # of the refused delivery, and of the row in quarantine
+    assert shown["history"]["runs"] == len(shown["runs"]) == 2  # the one that worked, and the one whose encryption was wrong
+    assert shown["told"] == 3  # of the refused delivery, the row in quarantine, the run that failed
     assert "nothing was changed" in two.done("customers", "remove", LEAVES)
     assert (everything_of(two, LEAVES), everything_of(two, STAYS)) == before
 
@@ -121,11 +138,9 @@ def test_a_removal_that_may_not_be_touches_nothing(two: Place, words: list[str],
 
 def test_a_customer_at_work_is_not_removed(two: Place) -> None:
     """An unfinished run in Dagster's eyes, and a lock that somebody holds, each refuse by themselves."""
-    import dagster as dg
-
     postgres = two.made.postgres
     dagster = instance(postgres)
-    run = dagster.create_run_for_job(dg.GraphDefinition("nothing").to_job(), tags={"dagster/partition": LEAVES}, status=dg.DagsterRunStatus.QUEUED)
+    run = dagster.create_run_for_job(dg.GraphDefinition("nothing").to_job(), tags={"dagster/partition": LEAVES}, status=dg.DagsterRunStatus.STARTED)
     with pytest.raises(ErasureError, match="customer leaves.*a run that is not finished"):
         remove(postgres, dagster, LEAVES, None)
     dagster.delete_run(run.run_id)
@@ -147,9 +162,11 @@ def test_who_leaves_is_exported_erased_and_certified_and_who_stays_is_untouched(
     """A removal that dies at every one of its fail points, the last time by kill -9, is the same removal in the end."""
     made, before, stays = two.made, survey(two.made.postgres, instance(two.made.postgres), LEAVES), everything_of(two, STAYS)
     two.declare(LEAVES, status="leaving", encrypted=True)
+    assert {"public.event_logs", "public.asset_keys", "public.runs", "public.dynamic_partitions", "platform.delivery", "platform.notice",
+            "pg_catalog.pg_authid", "pg_catalog.pg_namespace", str(made.settings.home / "notices" / "dev.jsonl")} <= set(_found_by_hand(two))
     backup = _backup(two)
     points = fail_points()
-    assert len(points) == 11
+    assert len(points) == 10
     for point in points[:-1]:
         monkeypatch.setenv("FAILPOINT", f"{point}:raise")
         died = two.strata("customers", "remove", LEAVES, "--confirm", LEAVES)
@@ -162,7 +179,7 @@ def test_who_leaves_is_exported_erased_and_certified_and_who_stays_is_untouched(
 
     facts = two.json("customers", "remove", LEAVES, "--confirm", LEAVES)
     assert facts["clean"]
-    assert {one["place"]: one["before"] for one in facts["places"]} == before.counts  # as it was before the first of the eleven tries
+    assert {one["place"]: one["before"] for one in facts["places"]} == before.counts  # as it was before the first of the ten tries
     assert {one["after"] for one in facts["places"]} == {0}
     assert {one["place"]: one["hits"] for one in facts["scan"]} == dict.fromkeys(
         ["lake", "landing", "warehouse dump", "lake catalog dump", "dagster dump with its event log", "logs of runs", "log of the server", "notices", "scratch",
@@ -170,11 +187,13 @@ def test_who_leaves_is_exported_erased_and_certified_and_who_stays_is_untouched(
     assert all(one["bytes"] for one in facts["scan"] if one["place"] in ("lake", "landing", "warehouse dump", "lake catalog dump", "notices"))
     assert everything_of(two, STAYS) == stays
     assert _found_by_hand(two) == []
+    newest = instance(made.postgres).get_latest_materialization_event(dg.AssetKey(["greenit", "silver", "equipment"]))
+    assert newest.dagster_event.partition == STAYS  # who left had run last
     _check_bundle(Path(facts["bundle"]))
     assert "0 found" in Path(facts["bundle"]).with_suffix(".certificate.txt").read_text()
 
     _a_restored_backup_goes_again(two, backup, stays)
-    assert two.json("customers", "plan") == [change for change in two.json("customers", "plan") if change["customer"] != LEAVES]
+    assert LEAVES not in {change["customer"] for change in two.json("customers", "plan")}
     two.declare(LEAVES)
     plan = two.strata("customers", "plan")
     assert plan.exit_code == 1
