@@ -54,10 +54,8 @@ def launch_all(postgres: Postgres, customers: list[str], selection: str | None, 
     dagster_instance = instance(postgres)
     launch = launch_of(selection, as_of, checks_only, pin)
     started = time.monotonic()
-    if _daemon_lives(dagster_instance):
-        outcomes = _queued(dagster_instance, launch, customers)  # dagster.yaml: a second run of a customer waits in the queue
-    else:
-        outcomes = _in_process(postgres, dagster_instance, launch, customers)
+    queues = _daemon_lives(dagster_instance)  # dagster.yaml: a second run of a customer waits in the queue
+    outcomes = _queued(dagster_instance, launch, customers) if queues else _in_process(postgres, dagster_instance, launch, customers)
     tell_of_newest_run(postgres, dagster_instance, customers)
     done = sum(outcomes.values())
     click.secho(f"{done} of {len(outcomes)} customers succeeded in {time.monotonic() - started:.1f} s", fg="green" if done == len(outcomes) else "red")
