@@ -181,6 +181,56 @@ def kpis(customer_id: str, output: str, period: Any) -> None:
         kpi_table(found.id, rows)
 
 
+@strata.command()
+@click.argument("customer_id", metavar="[CUSTOMER]", required=False)
+@click.option("--format", "output", type=click.Choice(["table", "json"]), default="table")
+def metrics(customer_id: str | None, output: str) -> None:
+    """A customer's live KPIs of the newest month; without a customer what every KPI is: name, formula, unit."""
+    from cli.tracing import metric_rows, print_metric_rows, print_metrics
+
+    if customer_id is None:
+        print_metrics()
+        return
+    found = customer(customer_id, settings().customers)
+    with _up().connect(READER, customer=found.id) as connection:
+        rows = metric_rows(connection)
+    if output == "json":
+        click.echo(json.dumps(rows, indent=1, default=_plain))
+    else:
+        print_metric_rows(found.id, rows)
+
+
+@strata.command()
+@click.argument("customer_id", metavar="CUSTOMER")
+@click.argument("kpi")
+@click.option("--month", type=click.DateTime(["%Y-%m"]), help="The month; default: the newest.")
+@click.option("--dimension", "dimensions", multiple=True, metavar="NAME=MEMBER", help="Cut the figure, such as domain=cloud or org_unit=Sales; repeatable.")
+@click.option("--limit", type=click.IntRange(min=1), default=3, help="Largest impacts to show.")
+@click.option("--raw", type=click.IntRange(min=0), default=3, help="Raw rows to show for each.")
+@click.option("--format", "output", type=click.Choice(["text", "json"]), default="text")
+def trace(customer_id: str, kpi: str, month: Any, dimensions: tuple[str, ...], limit: int, raw: int, output: str) -> None:
+    """Lead a published figure back to the delivered rows: impacts, factors with their sources, parameters, files and rows.
+
+    Exit code 1 if the impacts do not add up to the figure, or a row that they count is not found.
+    """
+    from cli.quarantine import opened
+    from cli.tracing import figures_named, print_trace, trace_as_json
+    from partitions.errors import TraceError
+    from platform_assets.greenit.tracing import trace as traced
+
+    if wrong := [text for text in dimensions if "=" not in text]:
+        raise TraceError("a dimension is written NAME=MEMBER", customer=customer_id, dimension=ascii(wrong[0])[:48], fix="such as --dimension domain=cloud")
+    with opened(customer_id) as session:
+        found = traced(session, kpi, month.date() if month else None, dict(text.split("=", 1) for text in dimensions), limit, raw)
+    named = [one.impact[name] for one in found.traced for name in ("factor_id", "grid_id") if one.impact[name]]
+    figures = figures_named(named, customer_id, found.parameter_version)
+    if output == "json":
+        click.echo(trace_as_json(found, figures))
+    else:
+        print_trace(customer_id, found, figures)
+    sys.exit(0 if found.is_reconciled else 1)
+
+
 def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else float(value)
 

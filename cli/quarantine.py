@@ -44,7 +44,7 @@ def quarantine() -> None:
 
 
 @contextmanager
-def _opened(customer_id: str) -> Iterator[Any]:
+def opened(customer_id: str) -> Iterator[Any]:
     """The customer's session, under the customer's lock: a run that is under way is waited for."""
     from cli.main import started
     from resources.session import RunIdentity, Session
@@ -97,7 +97,7 @@ def _why(given: str) -> str:
 def list_quarantine(customer_id: str, output: str) -> None:
     """What is kept back of CUSTOMER, by table, rule and column, and what waits for a replay."""
     specs = table_specs()
-    with _opened(customer_id) as session:
+    with opened(customer_id) as session:
         lines, waiting = _summary(session, list(specs.values()))
     if output == "json":
         click.echo(json.dumps({"customer": customer_id, "quarantine": lines, "corrections_waiting": waiting}, indent=1))
@@ -153,7 +153,7 @@ def show(customer_id: str, table_name: str, rule: str | None, row_id: str | None
 
     specs = table_specs()
     spec = _spec(customer_id, table_name, specs)
-    with _opened(customer_id) as session:
+    with opened(customer_id) as session:
         rows = named_rows(session, spec, [row_id]) if row_id else kept_rows(session, spec, rule, limit=None if csv_file else limit)
         decided = states(session, spec, list(specs.values()))
         found = (_shown(row, decided.get((row.sha256, row.row), "open")) for row in rows)
@@ -256,7 +256,7 @@ def fix(customer_id: str, table_name: str, row_id: str | None, given: tuple[str,
         raise click.UsageError("give an ID with --set COLUMN=VALUE, or --from FILE")
     specs = table_specs()
     spec = _spec(customer_id, table_name, specs)
-    with _opened(customer_id) as session:
+    with opened(customer_id) as session:
         values = {str(row_id): dict(map(_assignment, given))} if csv_file is None else _edited(session, spec, csv_file)
         if not values:
             raise CorrectionError("the file changes no value", customer=customer_id, file=csv_file, fix="edit the column `value`")
@@ -332,7 +332,7 @@ def _decide(action: str, customer_id: str, table_name: str, row_ids: Sequence[st
     if bool(row_ids) == every or every != (rule is not None):
         raise click.UsageError("give row ids, or --rule RULE with --all")
     spec = _spec(customer_id, table_name, table_specs())
-    with _opened(customer_id) as session:
+    with opened(customer_id) as session:
         rows = stewardship.chosen_rows(session, spec, row_ids, rule)
         reason, author = _why(why), _who(who)
         if action == "accept":
@@ -366,7 +366,7 @@ def replay(ctx: click.Context, customer_id: str) -> None:
 
     known = table_specs()
     specs = list(known.values())
-    with _opened(customer_id) as session:
+    with opened(customer_id) as session:
         waiting, tables = waiting_corrections(session, specs), replayed_tables(session, specs)
         declared = {customer_id: session.customer}
     if not tables:

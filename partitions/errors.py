@@ -68,6 +68,10 @@ class PublicationError(PermanentError):
     """A version that may not go live."""
 
 
+class TraceError(PermanentError):
+    """A figure that cannot be led back: an unknown KPI or dimension, a month without figures, nothing published."""
+
+
 class SettingsError(PermanentError):
     """A setting of the environment that cannot work, such as a socket path over 107 bytes."""
 

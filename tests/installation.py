@@ -19,9 +19,10 @@ from psycopg.rows import dict_row
 from partitions.customers import CUSTOMERS, Customer, customer
 from platform_assets.landing import land_files
 from resources.postgres import READER, SUPERUSER, WRITER, Postgres
-from resources.settings import Settings, settings
+from resources.settings import PROJECT, Settings, settings
 
 JOB = "greenit_customer"
+LIVE = sum(1 for layer in ("gold", "platinum") for _ in (PROJECT / "platform_assets" / "greenit" / layer).glob("*.odcs.yaml"))  # tables that go live together
 PRELOADED = ["dagster", "ibis", "duckdb", "pyarrow", "psycopg", "platform_assets.greenit.definitions", "platform_assets.expectations",
              "tests.preload"]
 EQUIPMENT = ["equipment_id", "model", "manufacturer", "item_type", "quantity", "status", "ownership", "purchase_date", "retired_date", "exported_at", "country", "site", "datacentre", "org_unit", "energy_kwh_per_year", "unit_price", "currency"]

@@ -72,8 +72,8 @@ def of_fleet(id: str, name: str, formula: str, unit: str, column: str, over: str
 
 def resting_on(basis: str, name: str) -> Metric:
     cell = {"criterion": "GWP", "view": AMORTISED, "method": LOCATION}
-    return Metric(f"{basis}_share", f"{name} share", f"|GWP| that is {name} / |GWP|", "%", Sum("data_quality", f"{basis}_value", cell), Sum("data_quality", "size", cell),
-                  100.0, ("domain",))  # fmt: skip
+    part, whole = Sum("data_quality", f"{basis}_value", cell), Sum("data_quality", "size", cell)
+    return Metric(f"{basis}_share", f"{name} share", f"|GWP| that is {name} / |GWP|", "%", part, whole, 100.0, ("domain",))
 
 
 METRICS: tuple[Metric, ...] = (
@@ -95,12 +95,14 @@ METRICS: tuple[Metric, ...] = (
     per("it_spend_eur", "per_eur_it_spend", "Emissions per euro of IT spend", "gCO2e/EUR", 1000.0),
     Metric("people_equivalents", "People's sustainable shares", "Σ GWP / 851.25 kgCO2e of one person and year", "person-year",
            Sum("equivalence", "count", {"equivalent_id": "jrc-gwp", "method": "location", "view": AMORTISED})),
-    Metric("coverage_rows", "Rows with an impact", "activities with an impact in GWP / activities", "%", Sum("coverage", "activities_covered", {"criterion": "GWP"}),
+    Metric("coverage_rows", "Rows with an impact", "activities with an impact in GWP / activities", "%",
+           Sum("coverage", "activities_covered", {"criterion": "GWP"}),
            Sum("coverage", "activities", {"criterion": "GWP"}), 100.0, ("domain",)),
     Metric("coverage_cost", "Cost with an impact", "net cost of cloud and software with an impact in GWP / net cost", "%",
            Sum("coverage", "cost_covered", {"criterion": "GWP"}), Sum("coverage", "cost", {"criterion": "GWP"}), 100.0, ("domain",)),
     quality("dq_score", "Data quality", "Σ |GWP| × score / Σ |GWP|, 1 best to 5", "1-5", "dq_weighted", "value_abs"),
-    resting_on("metered", "metered or billed"), resting_on("estimated", "estimated"), resting_on("spend", "known by cost"), resting_on("supplier", "supplier's own"),
+    resting_on("metered", "metered or billed"), resting_on("estimated", "estimated"), resting_on("spend", "known by cost"),
+    resting_on("supplier", "supplier's own"),
     of_fleet("fleet_units", "Equipment in service", "Σ units of the month", "units", "units", "", 1.0),
     of_fleet("fleet_age", "Mean age of equipment", "Σ units × age / units whose purchase is known", "year", "unit_years", "dated_units", 1.0),
     of_fleet("past_lifetime", "Equipment past its lifetime", "units older than their expected lifetime / units", "%", "past_lifetime_units"),
@@ -108,7 +110,8 @@ METRICS: tuple[Metric, ...] = (
     of_fleet("refurbished_share", "Refurbished", "refurbished units / units", "%", "refurbished_units"),
     Metric("idle_share", "Idle share of hosts", "GWP of hosts that no application has / GWP of datacentres", "%",
            Sum("kpi_dimension", "value", {"dimension": "application", "member": "(unallocated)", "criterion": "GWP", "view": AMORTISED, "method": LOCATION}),
-           Sum("kpi_dimension", "value", {"dimension": "application", "domain": "datacentre", "criterion": "GWP", "view": AMORTISED, "method": LOCATION}), 100.0),
+           Sum("kpi_dimension", "value", {"dimension": "application", "domain": "datacentre", "criterion": "GWP", "view": AMORTISED, "method": LOCATION}),
+           100.0),
 )  # fmt: skip
 
 

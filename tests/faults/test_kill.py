@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from resources.settings import PROJECT
-from tests.installation import Installation, billing, inventory
+from tests.installation import LIVE, Installation, billing, inventory
 
 NAME = "killed"
 HIT = {  # which hit of a fail point is killed: the layer in the middle of the path rather than the first
@@ -53,7 +53,7 @@ def test_a_killed_run_shows_readers_nothing_and_the_next_run_heals(name: str, cu
     healed = installation.run(customer)
     assert healed.success, healed.failures
     assert silver_quantity(installation, customer) == quantity
-    assert installation.query("SELECT count(*) AS n FROM platform.live_version", customer=customer)[0]["n"] == 4
+    assert installation.query("SELECT count(*) AS n FROM platform.live_version", customer=customer)[0]["n"] == LIVE
     assert leftovers(installation) == []
 
 

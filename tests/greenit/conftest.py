@@ -1,9 +1,9 @@
 """What the tests of this domain share: bronze rows made by hand, the repository's parameters and vocabularies, months, results as dicts."""
 
-import shutil
 import importlib
 import inspect
 import itertools
+import shutil
 from datetime import date, timedelta
 from pathlib import Path
 

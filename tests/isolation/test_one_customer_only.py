@@ -16,7 +16,7 @@ from psycopg import sql
 
 from partitions.errors import DeliveryError
 from resources.postgres import READER, WRITER
-from tests.installation import Installation, billing, inventory
+from tests.installation import LIVE, Installation, billing, inventory
 
 OWNERS = ("iso_b", "iso_a2", "iso_a")
 OURS = "n.nspname = 'platform' OR starts_with(n.nspname, 'greenit_')"
@@ -162,7 +162,7 @@ def test_a_setting_local_to_a_transaction_ends_with_it(done, installation: Insta
     with installation.postgres.connect(READER, autocommit=True) as connection:
         with connection.transaction():
             connection.execute("SELECT set_config('app.customer_id', 'iso_a', true)")
-            assert connection.execute(query).fetchone() == (4,)
+            assert connection.execute(query).fetchone() == (LIVE,)
         assert connection.execute(query).fetchone() == (0,)
 
 

@@ -121,8 +121,9 @@ def test_the_kpis_carry_the_share_that_is_still_in_quarantine(walk, installation
 
 def test_the_replay_runs_what_depends_on_the_corrected_rows_and_nothing_else(walk) -> None:
     assert f"computing {BRONZE} and what depends on them" in walk["replay"].stdout
-    assert walk["new versions"] == {BRONZE, SILVER, "greenit_gold.activity", "greenit_gold.impact", "greenit_platinum.kpi_monthly",
-                                    "greenit_platinum.top_contributors"}
+    figures = {name for name in walk["new versions"] if name.startswith(("greenit_gold.", "greenit_platinum."))}
+    assert walk["new versions"] - figures == {BRONZE, SILVER}
+    assert {"greenit_gold.activity", "greenit_gold.impact", "greenit_platinum.kpi_monthly", "greenit_platinum.top_contributors"} <= figures
     assert "cloud_billing" not in walk["replay"].stdout
     assert "cloud_usage" not in walk["replay"].stdout
     assert "publication" in walk["replay"].stdout

@@ -54,7 +54,9 @@ def activity(
     lived = with_device_figures(lived, device_energy, device_lifetime, usage_rate, condition_rate, pue, server_coefficient)
     devices = with_market(equipment_drivers(lived, grid_factor, device_factor, scope_rule, *money), energy_contract, months, residual_mix)
     meters = (cloud_meter_map, cloud_meter_energy, cloud_meter_unit)
-    billed = with_cloud_figures(billed_by_month(cloud_usage, months), cloud_instance, cloud_instance_component, cloud_region, pue, wue, cloud_meter_rule, cloud_charge_rule, *meters)
+    places = (cloud_region, pue, wue)
+    billed = billed_by_month(cloud_usage, months)
+    billed = with_cloud_figures(billed, cloud_instance, cloud_instance_component, *places, cloud_meter_rule, cloud_charge_rule, *meters)
     powered = (service_energy, pue, grid_factor)
     sources = [
         devices, cloud_drivers(billed, grid_factor, *money), saas_drivers(saas_contract, saas_usage, months, *powered, *money),

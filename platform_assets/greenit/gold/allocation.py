@@ -64,7 +64,8 @@ def application_shares(machines: ir.Table, application: ir.Table) -> ir.Table:
     named = application.mutate(name=_.application_id + ibis.coalesce(" " + _.environment, ""), on_vm=_.count().over(on_vm))
     shares = named.select("vm_id", application_id="name", app_share=ibis.coalesce(named.share, equal_share(ibis.literal(1.0), named.on_vm.cast("float64"))))
     met = machines.left_join(shares, "vm_id").drop("vm_id_right")
-    return met.mutate(application_id=ibis.coalesce(met.application_id, NOBODY), share=allocated(met.vm_share, ibis.coalesce(met.app_share, 1.0))).drop("app_share", "vm_share")
+    share = allocated(met.vm_share, ibis.coalesce(met.app_share, 1.0))
+    return met.mutate(application_id=ibis.coalesce(met.application_id, NOBODY), share=share).drop("app_share", "vm_share")
 
 
 def with_remainder(children: ir.Table) -> ir.Table:
@@ -75,6 +76,7 @@ def with_remainder(children: ir.Table) -> ir.Table:
     counted = exact.mutate(rest=unallocated(ibis.literal(1).cast(SHARE), exact.share.sum().over(host).cast(SHARE)).cast(SHARE), place=largest)
     is_dust = counted.rest.cast("float64").abs() < DUST
     kept = counted.mutate(share=((counted.place == 0) & is_dust).ifelse((counted.share + counted.rest).cast(SHARE), counted.share))
-    rest = counted.filter((_.place == 0) & ~is_dust).mutate(vm_id=ibis.literal(NOBODY), application_id=ibis.literal(NOBODY), basis=ibis.literal("remainder"), share=_.rest)
+    nobody = {"vm_id": ibis.literal(NOBODY), "application_id": ibis.literal(NOBODY), "basis": ibis.literal("remainder")}
+    rest = counted.filter((_.place == 0) & ~is_dust).mutate(**nobody, share=_.rest)
     columns = {"parent_id": "equipment-" + _.equipment_id, "share": _.share.cast(SHARE)}
     return ibis.union(*(rows.select("vm_id", "application_id", "allocation_key", "basis", **columns) for rows in (kept, rest)))

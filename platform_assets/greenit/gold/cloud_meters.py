@@ -1,7 +1,8 @@
 """Cloud meters that are no instances (A5): storage, transfer, serverless, processors and memory billed apart.
 
 What belongs here: reading a meter by `parameters/cloud_meter_map.csv`, its amount in the figures' references, its energy. What does not:
-instances and the columns of `activity` (cloud_activity.py), embodied impacts (per_amount.py), figures (parameters/). A meter that no row fits stays without an amount.
+instances and the columns of `activity` (cloud_activity.py), embodied impacts (per_amount.py), figures (parameters/). A meter that no row fits
+stays without an amount.
 """
 
 import ibis

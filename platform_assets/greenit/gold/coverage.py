@@ -22,7 +22,8 @@ def coverage(activity: ir.Table, impact: ir.Table) -> ir.Table:
     `coverage_pct` is by units of equipment, by net cost of cloud and software (dollars, or the billing currency where no rate is known), else by
     rows. Net, because that is what the customer pays; credits can push the share out of 0 to 100, where it is cut.
     """
-    weighed = activity.select("activity_id", "month_start", "domain", "lines", cost=ibis.coalesce(_.cost_usd, _.cost).cast(MONEY), measure=measure(activity).cast(MONEY))
+    amounts = {"cost": ibis.coalesce(activity.cost_usd, activity.cost).cast(MONEY), "measure": measure(activity).cast(MONEY)}
+    weighed = activity.select("activity_id", "month_start", "domain", "lines", **amounts)
     asked = weighed.mutate(criterion=ibis.array(list(CRITERIA)).unnest())
     reached = impact.select("activity_id", "month_start", "criterion", is_reached=True).distinct()
     met = asked.left_join(reached, ["activity_id", "month_start", "criterion"])

@@ -114,7 +114,8 @@ def metered(activity: ir.Table, per_amount: ir.Table) -> ir.Table:
     used = activity.filter(_.meter_amount.notnull()).drop("grid_id")
     key, month = ibis.coalesce(used.instance_id, used.meter_key), used.month_start
     asked = used.mutate(figure_key=key).drop("meter_key")
-    met = asked.join(per_amount, [asked.figure_key == per_amount.meter_key, month >= per_amount.valid_from, per_amount.valid_to.isnull() | (month <= per_amount.valid_to)])
+    in_force = [month >= per_amount.valid_from, per_amount.valid_to.isnull() | (month <= per_amount.valid_to)]
+    met = asked.join(per_amount, [asked.figure_key == per_amount.meter_key, *in_force])
     amount = met.meter_amount * ibis.coalesce(met.copies, 1.0)
     category = met.phase.cases(*((phase, met[f"{phase}_category"]) for phase in PHASES))
     return shaped(
@@ -128,7 +129,8 @@ def declared(activity: ir.Table) -> ir.Table:
     said = activity.filter(_.declared_factor.notnull() & _.meter_amount.notnull())
     factor, amount = _.declared_factor, _.meter_amount
     return shaped(
-        said, phase=ibis.literal("use"), criterion=ibis.literal("GWP"), category=_.use_category, unit=ibis.literal("kgCO2e"), amount_unit=ibis.literal("user-year"),
+        said, phase=ibis.literal("use"), criterion=ibis.literal("GWP"), category=_.use_category, unit=ibis.literal("kgCO2e"),
+        amount_unit=ibis.literal("user-year"),
         amount=amount, amount_min=amount, amount_max=amount, factor_value=factor, factor_min=factor, factor_max=factor, method_id=ibis.literal("A6-vendor"),
         flags=ibis.literal("supplier_figure"), dq_rel=ibis.literal(2), dq_comp=ibis.literal(2), years_off=ibis.literal(0), dq_geo=ibis.literal(2),
     )  # fmt: skip

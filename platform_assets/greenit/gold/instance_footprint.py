@@ -9,10 +9,10 @@ per criterion with the constants of all parts; `assumptions`: one row.
 import ibis
 import ibis.expr.types as ir
 
-from platform_assets.greenit.gold.sharing import allocated, share_of
 from platform_assets.greenit.gold.compute_power import host_watts, memory_watts, profile_watts
 from platform_assets.greenit.gold.embodied import hourly_share
 from platform_assets.greenit.gold.server_embodied import memory_impact, power_supplies_impact, processors_impact
+from platform_assets.greenit.gold.sharing import allocated, share_of
 
 BOUNDS = {"": "", "_min": "_max", "_max": "_min"}  # a bound of an impact -> the bound of what it is divided by
 

@@ -45,8 +45,9 @@ def with_market(bought: ir.Table, energy_contract: ir.Table, months: ir.Table, r
     factor = market_based(ibis.literal(1.0), share, rows.contract_factor, rows.residual_value, rows.grid_value)
     rest = ibis.coalesce(rows.residual_id, rows.grid_id)
     flags = ibis.cases(
-        ((share <= 0) & rows.residual_id.isnull(), "no_contract, no_residual_mix"), (share <= 0, "no_contract"), ((share < 1) & rows.residual_id.isnull(), "no_residual_mix")
-    )
+        ((share <= 0) & rows.residual_id.isnull(), "no_contract, no_residual_mix"), (share <= 0, "no_contract"),
+        ((share < 1) & rows.residual_id.isnull(), "no_residual_mix"),
+    )  # fmt: skip
     ids = ibis.cases((share <= 0, rest), (share < 1, rows.contract_ids + " + " + rest), else_=rows.contract_ids)
     made = rows.mutate(
         market_factor=rows.is_purchased.ifelse(factor, ibis.null("float64")), market_id=rows.is_purchased.ifelse(ids, ibis.null("string")),

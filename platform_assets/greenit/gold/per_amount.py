@@ -45,7 +45,8 @@ def of_models(language_model: ir.Table) -> list[ir.Table]:
     return [
         language_model.mutate(
             meter_key=_.model_id, phase=ibis.literal("manufacturing"), criterion=ibis.literal(criterion), value=_[column], unit=ibis.literal(unit),
-            amount_unit=ibis.literal("1k tokens"), factor_id=_.model_id, factor_year=_.valid_from.year(), value_min=ibis.null("float64"), value_max=ibis.null("float64"),
+            amount_unit=ibis.literal("1k tokens"), factor_id=_.model_id, factor_year=_.valid_from.year(),
+            value_min=ibis.null("float64"), value_max=ibis.null("float64"),
         ).filter(_.value.notnull())
         for criterion, (column, unit) in columns.items()
     ]  # fmt: skip

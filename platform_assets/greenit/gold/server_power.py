@@ -15,6 +15,7 @@ from platform_assets.greenit.gold.in_force import NEWEST, coefficients_of
 LOADS = (0, 10, 50, 100)
 HOURS_PER_YEAR = DAYS_PER_YEAR * 24.0
 KEYS = ("other_share", "ssd_watts", "hdd_watts", "ssd_gb_per_drive", "ddr4_idle_watts_per_gb", "ddr4_full_watts_per_gb", "load_pct")
+ASKED = ("cpu_units", "cpu_tdp_watts", "ram_gb", "ssd_gb", "hdd_units", "cpu_pct")
 ENDS = ("", "_min", "_max")
 
 
@@ -23,7 +24,7 @@ def with_server_power(lived: ir.Table, server_coefficient: ir.Table) -> ir.Table
 
     The load is the metered mean of the month, else the assumed one, whose range is then in the interval. Memory counts as DDR4.
     """
-    asked = lived.filter(_.cpu_units.notnull(), _.cpu_tdp_watts.notnull()).select("cpu_units", "cpu_tdp_watts", "ram_gb", "ssd_gb", "hdd_units", "cpu_pct").distinct()
+    asked = lived.filter(_.cpu_units.notnull(), _.cpu_tdp_watts.notnull()).select(*ASKED).distinct()
     curve = coefficients_of(server_coefficient, "teads", tuple(f"tdp_share_{load}" for load in LOADS), NEWEST)
     met = asked.cross_join(coefficients_of(server_coefficient, "boavizta", KEYS, NEWEST)).cross_join(curve)
     points = [(float(load), met[f"tdp_share_{load}"]) for load in LOADS]
@@ -33,8 +34,10 @@ def with_server_power(lived: ir.Table, server_coefficient: ir.Table) -> ir.Table
         load = ibis.coalesce(met.cpu_pct, met[f"load_pct{end}"])
         processors = met.cpu_units * met.cpu_tdp_watts * on_curve(load, points)
         memory = memory_watts(ibis.coalesce(met.ram_gb, 0.0), load / 100.0, met.ddr4_idle_watts_per_gb, met.ddr4_full_watts_per_gb)
-        watts = host_watts(processors, memory, met[f"other_share{end}"], drives * met[f"ssd_watts{end}"] + ibis.coalesce(met.hdd_units, 0) * met[f"hdd_watts{end}"])
+        drive_watts = drives * met[f"ssd_watts{end}"] + ibis.coalesce(met.hdd_units, 0) * met[f"hdd_watts{end}"]
+        watts = host_watts(processors, memory, met[f"other_share{end}"], drive_watts)
         return average_kwh(watts, ibis.literal(HOURS_PER_YEAR))
 
-    found = met.select(**{f"{name}_asked": name for name in asked.columns}, **{f"kwh_server{end}": kwh(end) for end in ENDS})
-    return lived.left_join(found, [lived[name].identical_to(found[f"{name}_asked"]) for name in asked.columns]).drop(*(f"{name}_asked" for name in asked.columns))
+    found = met.select(**{f"{name}_asked": name for name in ASKED}, **{f"kwh_server{end}": kwh(end) for end in ENDS})
+    same = [lived[name].identical_to(found[f"{name}_asked"]) for name in ASKED]
+    return lived.left_join(found, same).drop(*(f"{name}_asked" for name in ASKED))

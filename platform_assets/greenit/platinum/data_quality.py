@@ -23,9 +23,11 @@ def data_quality(impact: ir.Table, activity: ir.Table, coverage: ir.Table) -> ir
     met = impact.rename(period="month_start", method="ghg_method", view="accounting_view").join(said, ["activity_id", "period"])
     size = met.value.abs().cast("float64")
     basis = ibis.cases(
-        (met.flags == "known_by_cost", "spend"), (met.flags == "supplier_figure", "supplier"), ((met.dq_reliability <= 2) & (met.phase == "use"), "metered"), else_="estimated"
-    )
-    met = met.mutate(size=size, weighted=size * met.dq_score, basis=basis, error=size * met.gsd.ln(), factor=ibis.coalesce(met.grid_id, met.factor_id, met.method_id))
+        (met.flags == "known_by_cost", "spend"), (met.flags == "supplier_figure", "supplier"),
+        ((met.dq_reliability <= 2) & (met.phase == "use"), "metered"), else_="estimated",
+    )  # fmt: skip
+    factor = ibis.coalesce(met.grid_id, met.factor_id, met.method_id)
+    met = met.mutate(size=size, weighted=size * met.dq_score, basis=basis, error=size * met.gsd.ln(), factor=factor)
     by_factor = met.group_by(*CELL, "factor").agg(error=_.error.sum())
     errors = by_factor.group_by(*CELL).agg(squares=(_.error * _.error).sum())
     shares = {f"{name}_size": met.size.sum(where=met.basis == name) for name in BASES}

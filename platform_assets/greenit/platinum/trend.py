@@ -34,7 +34,8 @@ def bridge(rows: ir.Table, window: ir.Table, name: str, back: int) -> ir.Table:
     later = rows.mutate(period=(_.period.cast("timestamp") + ibis.interval(months=back)).date())
     now = rows.mutate(is_now=True).select(*LINK, "period", "value", "amount", "formula", "is_now")
     both = now.union(later.mutate(is_now=False).select(now.columns))
-    sides = {f"{column}{suffix}": both[column].sum(where=side) for column in ("value", "amount") for suffix, side in (("", both.is_now), ("_before", ~both.is_now))}
+    months = {"": both.is_now, "_before": ~both.is_now}
+    sides = {f"{column}{suffix}": both[column].sum(where=side) for column in ("value", "amount") for suffix, side in months.items()}
     formulas = {"formula": both.formula.max(where=both.is_now), "formula_before": both.formula.max(where=~both.is_now)}
     met = both.group_by(*LINK, "period").agg(**sides, **formulas)
     met = met.cross_join(window).filter(_.period <= _.last, _.period >= (_.first.cast("timestamp") + ibis.interval(months=back)).date())

@@ -8,6 +8,7 @@ import ibis
 import pytest
 
 from platform_assets.contracts import contract
+from platform_assets.greenit.gold.coverage import coverage
 from platform_assets.greenit.platinum import kpi_monthly as kpi_monthly_module
 from platform_assets.greenit.platinum.kpi_monthly import SOURCES, kpi_monthly
 from resources.accounting import SHARE_COLUMNS
@@ -38,9 +39,11 @@ DEVICE = {"activity_id": "a", "month_start": JANUARY, "source": "equipment", "do
 
 @pytest.fixture
 def cells(table_of, rows, shares_of):
-    return lambda impacts, activities, shares=SHARES: rows(
-        kpi_monthly(table_of("gold", "impact", *impacts), table_of("gold", "activity", *activities), shares_of(*shares)), "category", "criterion", "method", "view"
-    )
+    def compute(impacts, activities, shares=SHARES):
+        impact, activity = table_of("gold", "impact", *impacts), table_of("gold", "activity", *activities)
+        return rows(kpi_monthly(impact, activity, coverage(activity, impact), shares_of(*shares)), "category", "criterion", "method", "view")
+
+    return compute
 
 
 def test_a_cell_is_the_sum_of_its_impacts_with_its_interval(cells):
@@ -58,7 +61,7 @@ def test_data_quality_is_weighted_by_impact(cells):
 def test_a_reversal_weighs_in_quality_by_its_size(cells):
     # (10 × 2 + 10 × 4) / 20
     (cell,) = cells([USE, {**USE, "activity_id": "b", "value": Decimal(-10), "dq_weighted": Decimal(40)}], [DEVICE, {**DEVICE, "activity_id": "b"}])
-    assert (cell["value"], cell["dq_score"]) == (Decimal(0), pytest.approx(3.0))
+    assert (cell["value"], cell["dq_score"], cell["value_abs"]) == (Decimal(0), pytest.approx(3.0), Decimal(20))
 
 
 def test_a_cell_without_impact_has_no_quality(cells):
@@ -114,7 +117,7 @@ def test_every_domain_has_a_source():
 def test_it_compiles_for_postgresql(table_of):
     sql = ibis.to_sql(
         kpi_monthly(ibis.table(table_of("gold", "impact").schema(), "impact"), ibis.table(table_of("gold", "activity").schema(), "activity"),
-                    unbound("quarantined_share", SHARE_COLUMNS)),
+                    ibis.table(table_of("gold", "coverage").schema(), "coverage"), unbound("quarantined_share", SHARE_COLUMNS)),
         dialect="postgres",
     )
     assert "DOUBLE PRECISION" in sql
