@@ -21,7 +21,8 @@ def demonstrate(reconcile: Callable[..., Any], postgres: Postgres) -> None:
     from samples.generate import generate
 
     declared = load_customers(PROJECT / "customers")
-    click.echo(f"customers: {', '.join(reconcile(postgres, declared).added) or 'all known already'}")
+    added = sorted({change.customer for change in reconcile(postgres, declared) if change.action == "add"})
+    click.echo(f"customers: {', '.join(added) or 'all known already'}")
     with tempfile.TemporaryDirectory() as folder:
         for call in generate(Path(folder)):
             found = declared[call.customer]

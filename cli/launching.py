@@ -23,6 +23,7 @@ from partitions.errors import BusyError, ContractError
 from platform_assets.notices import tell_of_newest_run
 from resources.orchestrator import instance
 from resources.postgres import Postgres
+from resources.session import locked
 from resources.sessions import AS_OF_TAG, PARAMETERS_TAG
 from resources.settings import PROJECT
 
@@ -52,9 +53,9 @@ def launch_all(postgres: Postgres, customers: list[str], selection: str | None, 
     """Run every customer, one after the other in process or side by side in the queue; returns customer -> succeeded."""
     dagster_instance = instance(postgres)
     launch = launch_of(selection, as_of, checks_only, pin)
-    run = _queued if _daemon_lives(dagster_instance) else _in_process
     started = time.monotonic()
-    outcomes = run(dagster_instance, launch, customers)
+    queues = _daemon_lives(dagster_instance)  # dagster.yaml: a second run of a customer waits in the queue
+    outcomes = _queued(dagster_instance, launch, customers) if queues else _in_process(postgres, dagster_instance, launch, customers)
     tell_of_newest_run(postgres, dagster_instance, customers)
     done = sum(outcomes.values())
     click.secho(f"{done} of {len(outcomes)} customers succeeded in {time.monotonic() - started:.1f} s", fg="green" if done == len(outcomes) else "red")
@@ -114,12 +115,19 @@ def create_run(dagster_instance: dg.DagsterInstance, launch: Launch, customer: s
     )
 
 
-def _in_process(dagster_instance: dg.DagsterInstance, launch: Launch, customers: list[str]) -> dict[str, bool]:
+def _in_process(postgres: Postgres, dagster_instance: dg.DagsterInstance, launch: Launch, customers: list[str]) -> dict[str, bool]:
+    """One after the other; a customer that another run holds is waited for, then refused before anything of it starts."""
     from dagster._core.definitions.job_base import InMemoryJob
     from dagster._core.execution.api import execute_run_iterator
 
     outcomes = {}
     for customer in customers:
+        try:
+            locked(postgres, customer).close()
+        except BusyError as error:
+            _tell(customer, click.style(f"BusyError: {error}", fg="red"))
+            outcomes[customer] = False
+            continue
         run = create_run(dagster_instance, launch, customer, QUIET)
         _tell(customer, f"run {run.run_id[:8]} starts here: no daemon is running")
         for line in _lines(execute_run_iterator(InMemoryJob(launch.job), run, dagster_instance)):

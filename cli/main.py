@@ -13,9 +13,10 @@ from typing import Any
 
 import click
 
+from cli.customers import customers, reconciled, refuse_erased, replayed
 from cli.parameters import parameters
 from cli.quarantine import quarantine
-from partitions.customers import customer, load_customers, reconcile
+from partitions.customers import customer, load_customers
 from partitions.errors import StrataError
 from resources.postgres import READER, WRITER, Postgres
 from resources.settings import settings
@@ -38,7 +39,8 @@ def strata() -> None:
     """Strata: every customer's data, from the raw file to the figure."""
 
 
-def _up(quiet: bool = True) -> Postgres:
+def started(quiet: bool = True) -> Postgres:
+    """The running server, with roles, databases and migrations."""
     from resources.migrations import migrate
 
     postgres = Postgres(settings())
@@ -51,8 +53,8 @@ def _up(quiet: bool = True) -> Postgres:
 
 @strata.command()
 def up() -> None:
-    """Start the embedded PostgreSQL, make roles and databases, apply migrations. Safe to repeat."""
-    _up(quiet=False)
+    """Start the embedded PostgreSQL, make roles and databases, apply migrations; remove again whoever was erased and came with a backup. Safe to repeat."""
+    replayed(started(quiet=False))
 
 
 @strata.command()
@@ -64,39 +66,7 @@ def down() -> None:
 
 # customers
 
-
-@strata.group()
-def customers() -> None:
-    """The customers that `customers/` declares."""
-
-
-@customers.command("list")
-def list_customers() -> None:
-    """Every declared customer."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("customer", "name", "status", "currency", "sources", "steward")
-    for found in load_customers(settings().customers).values():
-        table.add_row(found.id, found.name, found.status, found.currency, ", ".join(sorted(found.sources)), found.steward.email)
-    Console().print(table)
-
-
-@customers.command("apply")
-def apply_customers() -> None:
-    """Make partitions, lake catalogs and roles follow the folder. Safe to repeat; nothing is ever deleted here."""
-    declared = load_customers(settings().customers)
-    found = _reconcile(_up(), declared)
-    click.echo(f"customers added: {', '.join(found.added) or 'none'}; kept: {', '.join(found.kept) or 'none'}; "
-               f"without a file: {', '.join(found.retired) or 'none'}")
-
-
-def _reconcile(postgres: Postgres, declared: dict[str, Any]) -> Any:
-    from resources.orchestrator import instance
-
-    for name in declared:
-        postgres.ensure_lake_role(name)
-    return reconcile(instance(postgres), declared)
+strata.add_command(customers)
 
 
 # deliveries
@@ -115,7 +85,8 @@ def land(customer_id: str, source: str, files: tuple[Path, ...], period: str | N
     from resources.orchestrator import instance
 
     found = customer(customer_id, settings().customers)
-    postgres = _up()
+    postgres = started()
+    refuse_erased(postgres, [found.id])
     try:
         with postgres.connect(WRITER, customer=found.id) as connection:
             made = land_files(connection, settings().landing_root, found, source, list(files), period, sequence, instance(postgres))
@@ -140,8 +111,9 @@ def launch(customer_ids: tuple[str, ...], selection: str | None, as_of: Any, pin
     from cli.parameters import pinned_for
 
     declared = {name: customer(name, settings().customers) for name in customer_ids}
-    postgres = _up()
-    _reconcile(postgres, declared)
+    postgres = started()
+    refuse_erased(postgres, declared)
+    reconciled(postgres, declared)
     outcomes = launch_all(postgres, list(declared), selection, as_of.date() if as_of else None, checks_only, pinned_for(declared, pin))
     sys.exit(1 if any(not ok for ok in outcomes.values()) else 0)
 
@@ -163,7 +135,7 @@ def freshness(customer_ids: tuple[str, ...], at: Any, output: str) -> None:
     """Which sources are stale, since when, and whose steward to call. Exit code 1 if one is stale or never came."""
     from cli.freshness import show_freshness
 
-    sys.exit(show_freshness(_up(), _declared(customer_ids), at.date() if at else None, output == "json"))
+    sys.exit(show_freshness(started(), _declared(customer_ids), at.date() if at else None, output == "json"))
 
 
 @strata.command()
@@ -173,7 +145,7 @@ def notify(customer_ids: tuple[str, ...], at: Any) -> None:
     """Tell stewards what is stale and whatever is not sent yet, through the sink that STRATA_NOTIFY names. Exit code 1 if one did not take it."""
     from platform_assets.notices import tell
 
-    sent = tell(_up(), _declared(customer_ids), at=at.date() if at else None)
+    sent = tell(started(), _declared(customer_ids), at=at.date() if at else None)
     for name, found in sent.items():
         click.echo(f"{name}: {found.sent} notices sent" + (f", {found.unsent} unsent: {found.failure}" if found.unsent else ""))
     sys.exit(any(found.unsent for found in sent.values()))
@@ -186,7 +158,7 @@ def datadocs(customer_ids: tuple[str, ...], out: Path) -> None:
     """Write Data Docs: pages that show every table's rules and what the newest check found. They need no network."""
     from cli.datadocs import build_datadocs
 
-    build_datadocs(_up(), _declared(customer_ids), out)
+    build_datadocs(started(), _declared(customer_ids), out)
 
 
 # figures
@@ -201,7 +173,7 @@ def kpis(customer_id: str, output: str, period: Any) -> None:
     from cli.figures import kpi_rows, kpi_table
 
     found = customer(customer_id, settings().customers)
-    with _up().connect(READER, customer=found.id) as connection:
+    with started().connect(READER, customer=found.id) as connection:
         rows = kpi_rows(connection, period.date() if period else None)
     if output == "json":
         click.echo(json.dumps(rows, indent=1, default=_plain))
@@ -220,7 +192,7 @@ def metrics(customer_id: str | None, output: str) -> None:
         print_metrics()
         return
     found = customer(customer_id, settings().customers)
-    with _up().connect(READER, customer=found.id) as connection:
+    with started().connect(READER, customer=found.id) as connection:
         rows = metric_rows(connection)
     if output == "json":
         click.echo(json.dumps(rows, indent=1, default=_plain))
@@ -290,7 +262,7 @@ def gc(keep: int) -> None:
     """Remove versions that are neither live, previous nor pinned, and the lake's files that nothing refers to."""
     from platform_assets.collection import collect
 
-    postgres = _up()
+    postgres = started()
     done = collect(postgres, settings(), keep)
     for name, found in done.items():
         if isinstance(found, StrataError):
@@ -306,8 +278,8 @@ def ui(port: int) -> None:
     """Serve Dagster on loopback: webserver, daemon and code server. Ctrl-C ends it."""
     from cli.launching import serve
 
-    postgres = _up()
-    _reconcile(postgres, load_customers(settings().customers))
+    postgres = started()
+    reconciled(postgres, load_customers(settings().customers))
     serve(postgres, port)
 
 
@@ -316,7 +288,7 @@ def demo() -> None:
     """Three sample customers, from generated files to published KPIs."""
     from cli.demonstration import demonstrate
 
-    demonstrate(_reconcile, _up(quiet=False))
+    demonstrate(reconciled, started(quiet=False))
 
 
 def main() -> None:

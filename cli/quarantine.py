@@ -46,11 +46,11 @@ def quarantine() -> None:
 @contextmanager
 def opened(customer_id: str) -> Iterator[Any]:
     """The customer's session, under the customer's lock: a run that is under way is waited for."""
-    from cli.main import _up
+    from cli.main import started
     from resources.session import RunIdentity, Session
 
     found: Customer = customer(customer_id, settings().customers)
-    session = Session(settings(), _up(), found, RunIdentity("steward", None, "steward", "steward"))
+    session = Session(settings(), started(), found, RunIdentity("steward", None, "steward", "steward"))
     try:
         yield session
     finally:
@@ -359,8 +359,9 @@ def _record(session: Any, made: list[Any], word: str) -> None:
 @click.pass_context
 def replay(ctx: click.Context, customer_id: str) -> None:
     """Compute again what depends on corrected rows, and publish it. Nothing else is touched."""
+    from cli.customers import reconciled
     from cli.launching import launch_all
-    from cli.main import _reconcile, _up
+    from cli.main import started
     from resources.stewardship import replayed_tables, waiting_corrections
 
     known = table_specs()
@@ -372,8 +373,8 @@ def replay(ctx: click.Context, customer_id: str) -> None:
         click.echo(f"{customer_id}: nothing to replay")
         return
     click.echo(f"{customer_id}: {len(waiting):,} corrections; computing {', '.join(tables)} and what depends on them")
-    postgres = _up()
-    _reconcile(postgres, declared)
+    postgres = started()
+    reconciled(postgres, declared)
     keys = [f'key:"{known[name].domain}/{known[name].layer}/{name.split(".")[1]}"+' for name in tables]
     outcomes = launch_all(postgres, [customer_id], " or ".join(keys), None)
     ctx.exit(0 if all(outcomes.values()) else 1)

@@ -36,6 +36,14 @@ class DeliveryError(PermanentError):
     """A file that cannot be accepted as a delivery: missing, empty, wrong header, not the declared format, foreign owner."""
 
 
+class QuotaError(DeliveryError):
+    """A delivery that would take a customer over a limit of its file."""
+
+
+class ErasureError(PermanentError):
+    """A customer that cannot be removed now, or an id that was erased and is asked for again."""
+
+
 class ContractError(PermanentError):
     """A contract that does not validate, or a table that does not keep the contract."""
 

@@ -14,6 +14,7 @@ import dagster as dg
 from partitions.customers import CUSTOMERS
 from platform_assets.checks import checks_of
 from platform_assets.contracts import Contract, contract
+from platform_assets.joining import joining_sensor
 from platform_assets.notices import sensors
 from platform_assets.parameters import limits_of, rules_of
 from platform_assets.publication import publication_of
@@ -61,7 +62,7 @@ def definitions_of(domain: ModuleType) -> dg.Definitions:
         jobs=[dg.define_asset_job(f"{name}_customer", everything, partitions_def=CUSTOMERS, tags=CHAIN_TAGS,
                                   description=EVERYTHING)],
         resources=RESOURCES,
-        sensors=sensors(),
+        sensors=[*sensors(), joining_sensor()],
         executor=dg.in_process_executor,
     )
 

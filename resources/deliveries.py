@@ -27,6 +27,7 @@ from partitions.customers import Customer, check_id
 from partitions.errors import DeliveryError
 from resources.formats import Format
 from resources.landing import DeliveredFile
+from resources.quotas import refuse_rows, refuse_size
 from resources.reasons import refusal
 from resources.source import FileFacts
 from resources.staging import Examined, SourceContract, Staged, check_object_name, delivered, examine, safe_name, stage
@@ -81,15 +82,19 @@ def land(
     that cannot be accepted, a foreign owner, a (period, sequence) that holds other files, a file that counts already elsewhere.
     """
     place = {"customer": check_id(customer.id), "table": source.name}
+    if customer.status == "leaving":
+        raise DeliveryError("this customer is leaving and takes no more deliveries", fix="set its status to active, if it stays", **place)
     format = _format(customer, source, place)
     month = _checked_period(period, source, place)
     if not files:
         raise DeliveryError("no file was given", fix="name at least one file", **place)
     if sequence is not None and not 1 <= sequence < 2**31:
         raise DeliveryError("the sequence must be a whole number from 1", fix="leave it out to take the next one", **place)
+    refuse_size(connection, customer, [Path(file) for file in files], place)
     with _staging(Path(landing_root) / customer.id) as folder:
         staged = [stage(Path(file), folder, number, format, source, place) for number, file in enumerate(files)]
         _refuse_equal(staged, place)
+        refuse_rows(customer, sum(file.facts.rows for file in staged), place)
         accepted = customer.sources[source.name].accepted_owners
         examined = [examine(file, format, source, customer.id, accepted, place) for file in staged]
         with connection.transaction():

