@@ -192,7 +192,7 @@ def metrics(customer_id: str | None, output: str) -> None:
         print_metrics()
         return
     found = customer(customer_id, settings().customers)
-    with _up().connect(READER, customer=found.id) as connection:
+    with started().connect(READER, customer=found.id) as connection:
         rows = metric_rows(connection)
     if output == "json":
         click.echo(json.dumps(rows, indent=1, default=_plain))
