@@ -21,7 +21,7 @@ from resources.postgres import WRITER
 from tests.installation import Installation, billing, inventory
 
 GOOD, BAD = "cli_good", "cli_bad"
-ISSUE_KEYS = ["period", "scope", "category", "domain", "criterion", "method", "view", "value", "value_min", "value_max", "unit", "dq_score", "coverage_pct", "quarantined_pct", "version"]
+ISSUE_KEYS = ["period", "scope", "category", "domain", "phase", "criterion", "method", "view", "value", "value_min", "value_max", "unit", "dq_score", "coverage_pct", "quarantined_pct", "version"]
 
 
 def run(*words: str | Path) -> Result:
@@ -69,7 +69,7 @@ def test_a_launch_where_one_of_two_fails_ends_with_1_and_the_other_is_published(
     assert len(installation.kpis(GOOD)) > 0
 
 
-def test_kpis_as_json_are_objects_with_exactly_the_keys_of_the_issue(launched, installation: Installation) -> None:
+def test_kpis_as_json_are_objects_with_exactly_these_keys(launched, installation: Installation) -> None:
     result = run("kpis", GOOD, "--format", "json")
     assert result.exit_code == 0
     rows = json.loads(result.stdout)
