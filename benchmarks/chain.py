@@ -70,8 +70,9 @@ def bare(name: str) -> dict[str, Any]:
     login = postgres.parameters(SUPERUSER, postgres.names.warehouse)
     with postgres.connect(SUPERUSER, autocommit=True) as admin:
         admin.execute("DROP SCHEMA IF EXISTS bare CASCADE; CREATE SCHEMA bare")
-        for table in ("activity", "impact"):
-            spec = compiled[table][0]
+        for table, (spec, _) in compiled.items():
+            if spec.layer != "gold":
+                continue
             columns = ", ".join(f'"{c.name}" {pg_type(c.type)}' for c in spec.columns)
             admin.execute(f"CREATE TABLE bare.{table} ({columns})")
     con = duckdb.connect(config={"memory_limit": memory, "threads": threads, "temp_directory": str(out / "tmp"), "preserve_insertion_order": False})

@@ -4,6 +4,7 @@ What belongs here: compiling without a customer, for warm processes, benchmarks 
 """
 from __future__ import annotations
 
+from graphlib import TopologicalSorter
 from types import ModuleType
 
 import ibis.expr.types as ir
@@ -18,17 +19,22 @@ from resources.storage import TableSpec, landing_name
 
 
 def compile_all(domain: ModuleType) -> dict[str, tuple[TableSpec, str]]:
-    """Table name -> (its spec, its SQL in the dialect of its store), in the order of the layers."""
+    """Table name -> (its spec, its SQL in the dialect of its store), in an order in which each reads earlier ones."""
     return {name: (spec, sql_of(made, "postgres" if spec.layer == "platinum" else "duckdb")) for name, (spec, made) in express_all(domain).items()}
 
 
 def express_all(domain: ModuleType) -> dict[str, tuple[TableSpec, ir.Table]]:
-    """Table name -> (its spec, its expression over unbound inputs), in the order of the layers."""
+    """Table name -> (its spec, its expression over unbound inputs), in an order in which each reads earlier ones."""
     tables = tables_of(domain)
     contracts: dict[tuple[str, ...], Contract] = {tuple(asset.key.path): made for asset, made in tables}
     contracts |= {(made.layer, made.table): made for made in reference_contracts()}
+    read_by = {asset.key: set(asset.keys_by_input_name.values()) for asset, _ in tables}
+    of_key = {asset.key: (asset, made) for asset, made in tables}
     expressed = {}
-    for asset, made in tables:
+    for key in TopologicalSorter(read_by).static_order():
+        if key not in of_key:
+            continue
+        asset, made = of_key[key]
         inputs = {name: _unbound(name, tuple(key.path), made, contracts) for name, key in asset.keys_by_input_name.items()}
         expressed[made.table] = (made.spec, asset.op.compute_fn.decorated_fn(**inputs))
     return expressed
