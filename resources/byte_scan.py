@@ -103,7 +103,7 @@ def _dumped(postgres: Postgres, database: str, schemas: Sequence[str]) -> Iterat
         yield text
     yield left
     if child.wait():
-        raise ErasureError(f"the dump of {database} failed: {child.stderr.read().decode(errors='replace').strip()[-300:]}",
+        raise ErasureError(f"the dump of {database} failed: {child.stderr.read().decode(errors='backslashreplace').strip()[-300:]}",
                            fix="repair that, then remove the customer once more")
 
 

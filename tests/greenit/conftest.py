@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import ibis
+import ibis.expr.operations as ops
 import pyarrow as pa
 import pytest
 
@@ -136,8 +137,8 @@ def delivered():
 
 
 @pytest.fixture
-def landed(tmp_path):
-    """`landed(source, format, path)`: the bronze rows of a file, read as a delivery is; every record of it is a row."""
+def bronze_of(tmp_path):
+    """`bronze_of(source, format, path)`: the bronze rows of a file, read as a delivery is; every record of it is a row."""
     from platform_assets.landing import source_contract
     from tests.landing.readers import read
 
@@ -220,7 +221,7 @@ def gold(duck, reference, table_of):
 
     def put(name, rows):
         """An input under its own name, in a schema that goes before the parameters' tables."""
-        if rows.get_name() != name:
+        if not isinstance(rows.op(), ops.PhysicalTable) or rows.get_name() != name:
             arrow = rows.to_pyarrow()
             duck.raw_sql(f'DROP VIEW IF EXISTS temp."{name}"')
             duck.con.register(name, arrow)

@@ -1,42 +1,38 @@
 """A published figure leads back to its impacts and the delivered rows, for every KPI that is a sum of impacts."""
 
+import shutil
 from datetime import date
 
 import pytest
 from click.testing import CliRunner
 
 from cli.main import strata
-from partitions.customers import customer
+from partitions.customers import CUSTOMERS, customer
 from partitions.errors import TraceError
 from platform_assets.greenit.metrics import METRICS
 from platform_assets.greenit.tracing import trace
 from resources.session import RunIdentity, Session
+from resources.settings import PROJECT
 from samples.generate import generate
-from tests.installation import make_installation, stop
 
 TRACEABLE = [one.id for one in METRICS if one.is_traceable]
 SEPTEMBER = date(2024, 9, 1)
 ABSENT = ("scope3_7",)  # Acme has no devices of its employees' own
-FOLDER = __file__.rpartition("/tests/")[0] + "/customers"
 
 
 @pytest.fixture(scope="module")
-def acme(tmp_path_factory):
-    """The sample customer Acme, from its files to its published figures."""
-    import shutil
-
-    home = tmp_path_factory.mktemp("trace")
-    made = make_installation(home / "home", home / "customers")
-    shutil.copy(f"{FOLDER}/acme.yaml", home / "customers" / "acme.yaml")
-    made.postgres.ensure_lake_role("acme")
-    made.instance.add_dynamic_partitions("customer", ["acme"])
-    for call in generate(home / "samples"):
+def acme(installation, tmp_path_factory):
+    """The sample customer Acme in the shared installation, from its files to its published figures."""
+    samples = tmp_path_factory.mktemp("samples")
+    shutil.copy(PROJECT / "customers" / "acme.yaml", installation.settings.customers / "acme.yaml")
+    installation.postgres.ensure_lake_role("acme")
+    installation.instance.add_dynamic_partitions(CUSTOMERS.name, ["acme"])
+    for call in generate(samples):
         if call.customer == "acme":
-            made.land("acme", call.source, [home / "samples" / name for name in call.files], call.period, call.sequence)
-    run = made.run("acme")
+            installation.land("acme", call.source, [samples / name for name in call.files], call.period, call.sequence)
+    run = installation.run("acme")
     assert run.success, run.failures
-    yield made
-    stop(made)
+    return installation
 
 
 @pytest.fixture
