@@ -137,8 +137,8 @@ def delivered():
 
 
 @pytest.fixture
-def bronze_of(tmp_path):
-    """`bronze_of(source, format, path)`: the bronze rows of a file, read as a delivery is; every record of it is a row."""
+def bronze_of_file(tmp_path):
+    """`bronze_of_file(source, format, path)`: the bronze rows of a file, read as a delivery is; every record of it is a row."""
     from platform_assets.landing import source_contract
     from tests.landing.readers import read
 

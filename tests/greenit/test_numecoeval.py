@@ -28,11 +28,11 @@ IN_THE_INVENTORY = {"equipment": {"equipment_id": "MyMagicalPE"}, "virtual_machi
 
 
 @pytest.fixture
-def silver(bronze_of, clean, rows, table_of):
+def silver(bronze_of_file, clean, rows, table_of):
     """`silver(family)` or `silver(table, file, format, others)`: silver rows of a table in file order, with `_rejects`."""
 
     def one(table, file, format, others):
-        bronze = bronze_of(SILVER[table], format, FILES / file)
+        bronze = bronze_of_file(SILVER[table], format, FILES / file)
         return rows(getattr(clean, table)(bronze, **{name: others[name] for name in NEEDS[table] if name in others}), "_row")
 
     def family(name):

@@ -25,26 +25,26 @@ def files(tmp_path_factory):
 
 
 @pytest.fixture(params=FORMATS)
-def estate(request, files, bronze_of, clean, rows, table_of):
+def estate(request, files, bronze_of_file, clean, rows, table_of):
     """(customer, table -> rows of silver) with `equipment` as that customer's newest good inventory."""
     customer = request.param
     made, good = {}, {}
     sources = {"equipment": "equipment_inventory", **ESTATE}
     for table, source in sources.items():
-        bronze = broken_apart(bronze_of, source, FORMATS[customer], files[customer, source])
+        bronze = broken_apart(bronze_of_file, source, FORMATS[customer], files[customer, source])
         made[table] = rows(getattr(clean, table)(bronze, **{name: good[name] for name in NEEDS.get(table, ())}), "_row")
         good[table] = table_of("silver", table, *({k: v for k, v in row.items() if k != "_rejects"} for row in made[table] if not row["_rejects"]))
     return customer, made
 
 
-def broken_apart(bronze_of, source, format, path: Path):
+def broken_apart(bronze_of_file, source, format, path: Path):
     """The file without the two records of the acme inventory that no reader can read."""
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     if path.name == "inventory_2024-09.csv":
         lines = [line for place, line in enumerate(lines) if place not in (60, 200)]
     trimmed = path.with_name(f"readable_{path.name}")
     trimmed.write_text("".join(lines), encoding="utf-8", newline="")
-    return bronze_of(source, format, trimmed)
+    return bronze_of_file(source, format, trimmed)
 
 
 def test_what_is_bad_on_purpose_is_kept_back_and_nothing_else(estate):

@@ -78,7 +78,7 @@ def test_the_instance_hours_have_an_impact_and_coverage_is_reported_by_cost(focu
     month = [r for r in installation.kpis("real_focus") if str(r["period"]) == "2024-09-01" and r["criterion"] == "GWP"]
     assert month
     assert {round(r["coverage_pct"], 1) for r in month} == {100.0}  # all usage, and a credit of 2.61 in the whole: 111.4, cut
-    electricity = [r for r in installation.kpis("real_focus") if str(r["period"]) == "2024-09-01" and r["criterion"] == "PE" and r["method"] == "location"]
+    electricity = [r for r in installation.kpis("real_focus") if str(r["period"]) == "2024-09-01" and r["criterion"] == "PE" and r["phase"] == "use"]
     assert {round(r["coverage_pct"], 1) for r in electricity} == {95.5}  # what is known by cost alone has no row in other criteria than GWP
     assert all(r["value"] > 0 for r in month)
 

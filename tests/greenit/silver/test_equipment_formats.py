@@ -41,13 +41,13 @@ def as_json(path):
 
 
 @pytest.fixture
-def silver(tmp_path, bronze_of, clean, rows):
+def silver(tmp_path, bronze_of_file, clean, rows):
     """`silver(format, name, write)`: what silver makes of the file that `write` writes."""
 
     def build(format, name, write):
         (tmp_path / "sent").mkdir(exist_ok=True)
         write(tmp_path / "sent" / name)
-        return rows(clean.equipment(bronze_of("equipment_inventory", format, tmp_path / "sent" / name)), "_row")
+        return rows(clean.equipment(bronze_of_file("equipment_inventory", format, tmp_path / "sent" / name)), "_row")
 
     return build
 
