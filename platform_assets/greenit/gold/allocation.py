@@ -46,8 +46,10 @@ def machine_shares(virtual_machine: ir.Table, hosts: ir.Table) -> ir.Table:
     met = virtual_machine.join(hosts, "equipment_id").mutate(computes=(_.kind.fill_null("compute") == "compute").cast("int64"))
     met = met.mutate(by_vcpu=_.computes.max().over(on_host) == 1)
     sized = met.by_vcpu.ifelse(met.vcpu, met.storage_gb)
-    met = met.mutate(size=met.explicit_share.isnull().ifelse(sized, ibis.null("float64")), capacity=met.by_vcpu.ifelse(met.vcpu_capacity, met.gb_capacity))
-    met = met.mutate(total=met["size"].cast(SUM).sum().over(on_host).cast("float64"), said=met.explicit_share.cast(SUM).sum().over(on_host).cast("float64"))
+    size = met.explicit_share.isnull().ifelse(sized, ibis.null("float64")).cast(SUM)  # in the digits of its sum, or a tiny machine has more than the whole
+    met = met.mutate(exact_size=size, capacity=met.by_vcpu.ifelse(met.vcpu_capacity, met.gb_capacity))
+    sums = {"total": met.exact_size.sum(), "said": met.explicit_share.cast(SUM).sum()}
+    met = met.mutate(size=met.exact_size.cast("float64"), **{name: total.over(on_host).cast("float64") for name, total in sums.items()})
     said = ibis.coalesce(met.said, 0.0)
     basis = ibis.cases((met.explicit_share.notnull(), "explicit"), (met.by_vcpu, "vcpu"), else_="storage_gb")
     whole = {"capacity": ibis.greatest(ibis.coalesce(met.capacity, met.total), met.total), "allocated": met.total}

@@ -4,7 +4,7 @@ from collections import defaultdict
 from decimal import Decimal
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 HOST = {"equipment_id": "h", "quantity": 1, "cpu_units": 2, "cpu_cores": 20, "ssd_gb": 4000.0}  # 40 vCPU at two threads a core
@@ -109,6 +109,8 @@ MACHINES = st.lists(
 APPLICATIONS = st.lists(st.tuples(st.integers(0, 39), st.none() | st.floats(0, 1)), max_size=40)
 
 
+@example(machines=[{"equipment_id": "x", "kind": "compute", "vcpu": 1.192092896e-07, "storage_gb": None, "explicit_share": None}], applications=[])
+@example(machines=[{"equipment_id": "x", "kind": "compute", "vcpu": 1e-13, "storage_gb": None, "explicit_share": None}], applications=[])
 @settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(machines=MACHINES, applications=APPLICATIONS)
 def test_the_shares_of_every_host_and_key_sum_to_one_exactly(allocation_of, machines, applications):
