@@ -26,16 +26,17 @@ HISTORY = 12  # earlier versions that a volume is compared with
 
 @dataclass(frozen=True)
 class Look:
-    """One version of a table, as a kind sees it: the session of its customer, the table, the version."""
+    """One version of a table, as a kind sees it: the session of its customer, the table, the version, and where its rows lie if not in the store."""
 
     session: Session
     spec: TableSpec
     version: Version
+    read_once: str | None = None
 
     @property
     def rows(self) -> str:
-        """The version's rows, as SQL in its store."""
-        return relation(self.session, self.spec.qualified, self.version)
+        """The version's rows, as SQL."""
+        return self.read_once or relation(self.session, self.spec.qualified, self.version)
 
     @property
     def before(self) -> Version | None:

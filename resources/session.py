@@ -88,7 +88,7 @@ class Session:
         self.landed: dict[str, Loaded] = {}
         self.views: dict[str, str] = {}  # lake table as this run reads it -> its SELECT
         self.trusted: set[str] = set()  # files of the lake that this session wrote or has verified (lake_objects.py)
-        self.checker: Any = None  # GX's engine over `warehouse`, kept because a collected one closes the connection
+        self.checkers: dict[str, Any] = {}  # store -> GX's engine over it (expectations.py)
         self._opened: list[str] = []
         self._stack = ExitStack()
         self.temp = settings.temp_root / f"{customer.id}-{run.run_id[:8]}"
