@@ -235,6 +235,16 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, date) else float(value)
 
 
+@strata.command()
+@click.argument("table", metavar="TABLE")
+def sql(table: str) -> None:
+    """The SQL that a table is computed by, such as greenit_gold.impact, made readable."""
+    from platform_assets import greenit
+    from platform_assets.compilation import readable_sql
+
+    click.echo(readable_sql(greenit, table))
+
+
 # quarantine
 
 strata.add_command(quarantine)

@@ -7,8 +7,10 @@ from __future__ import annotations
 from graphlib import TopologicalSorter
 from types import ModuleType
 
+import ibis
 import ibis.expr.types as ir
 
+from partitions.errors import ContractError
 from platform_assets.composition import tables_of
 from platform_assets.contracts import Contract
 from platform_assets.tables import MONTHS, QUARANTINED_SHARE, REFERENCES, reference_contracts
@@ -38,6 +40,14 @@ def express_all(domain: ModuleType) -> dict[str, tuple[TableSpec, ir.Table]]:
         inputs = {name: _unbound(name, tuple(key.path), made, contracts) for name, key in asset.keys_by_input_name.items()}
         expressed[made.table] = (made.spec, asset.op.compute_fn.decorated_fn(**inputs))
     return expressed
+
+
+def readable_sql(domain: ModuleType, table: str) -> str:
+    """The SQL of one table, named `table` or `schema.table`, with indents; raises ContractError where there is none of that name."""
+    for name, (spec, expression) in express_all(domain).items():
+        if table in (name, spec.qualified):
+            return str(ibis.to_sql(expression, dialect="postgres" if spec.layer == "platinum" else "duckdb"))
+    raise ContractError("no table has this name", table=ascii(table)[:48], fix="such as greenit_gold.impact")
 
 
 def _unbound(name: str, key: tuple[str, ...], made: Contract, contracts: dict[tuple[str, ...], Contract]):

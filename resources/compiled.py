@@ -37,7 +37,7 @@ class UnknownPartError(Exception):
 
 def digest(root: Node, dialect: str) -> str | None:
     """What an expression compiles from, the versions of what compiles it included; None where a part is not known."""
-    versions = (ibis.__version__, sqlglot.__version__, dialect, ibis.options.sql.fuse_selects)
+    versions = (ibis.__version__, sqlglot.__version__, dialect, ibis.options.sql.fuse_selects, "compact")
     found = hashlib.sha256(repr(versions).encode())
     numbers: dict[Node, int] = {}
     pending = [(root, False)]

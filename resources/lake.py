@@ -120,12 +120,15 @@ def ensure_table(session: Session, spec: TableSpec, expression: ir.Table) -> Non
 
     A table of groups need not declare the place that its refused rows carry (PLACE): its good rows have none.
     """
-    con = session.con
-    con.execute(f"CREATE SCHEMA IF NOT EXISTS lake.{spec.schema}")
-    ensure_quarantine(con, spec.schema)
-    declared = ", ".join(f'"{c.name}" {c.type}' for c in spec.columns)
-    con.execute(f"CREATE TABLE IF NOT EXISTS lake.{spec.qualified} ({declared})")
-    there = {name: kind.lower() for name, kind, *_ in con.execute(f"DESCRIBE lake.{spec.qualified}").fetchall()}
+    con, there = session.con, _columns(session, spec)
+    if not there:
+        con.execute(f"CREATE SCHEMA IF NOT EXISTS lake.{spec.schema}")
+        declared = ", ".join(f'"{c.name}" {c.type}' for c in spec.columns)
+        con.execute(f"CREATE TABLE lake.{spec.qualified} ({declared})")
+        there = _columns(session, spec)
+    if spec.schema not in session.quarantines:  # a question to the lake costs 5 CPU ms, and each table asks it
+        ensure_quarantine(con, spec.schema)
+        session.quarantines.add(spec.schema)
     for column in spec.columns:
         if column.name not in there and not column.required:
             con.execute(f'ALTER TABLE lake.{spec.qualified} ADD COLUMN "{column.name}" {column.type}')
@@ -139,6 +142,14 @@ def ensure_table(session: Session, spec: TableSpec, expression: ir.Table) -> Non
     if missing := sorted(declared_names ^ (set(expression.columns) - (beside - declared_names))):
         raise ContractError(f"function and contract differ in columns: {', '.join(missing)}", customer=session.customer_id, table=spec.qualified,
                             fix="declare the column, or return it")
+
+
+def _columns(session: Session, spec: TableSpec) -> dict[str, str]:
+    """Column -> type of a lake table as it is; empty where there is none yet."""
+    try:
+        return {name: kind.lower() for name, kind, *_ in session.con.execute(f"DESCRIBE lake.{spec.qualified}").fetchall()}
+    except duckdb.CatalogException:
+        return {}
 
 
 def _has_more_places(there: str, declared: str) -> bool:

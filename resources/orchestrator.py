@@ -14,6 +14,7 @@ import dagster as dg
 from dagster_postgres import DagsterPostgresStorage
 from dagster_postgres.utils import pg_url_from_config
 
+from resources.event_log import BatchedEventLogStorage
 from resources.postgres import ORCHESTRATOR, Postgres
 from resources.settings import PROJECT
 
@@ -27,6 +28,7 @@ class PooledPostgresStorage(DagsterPostgresStorage):
 
     def __init__(self, postgres_url: str, should_autocreate_tables: bool = True, inst_data=None, token_provider=None) -> None:
         super().__init__(postgres_url, should_autocreate_tables, inst_data, token_provider)
+        self._event_log_storage = BatchedEventLogStorage(postgres_url, should_autocreate_tables, token_provider=token_provider)
         for storage in (self.run_storage, self.event_log_storage, self.schedule_storage):
             storage.optimize_for_webserver(statement_timeout=60_000, pool_recycle=3600, max_overflow=20)
         events: Any = self.event_log_storage

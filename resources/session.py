@@ -88,6 +88,7 @@ class Session:
         self.landed: dict[str, Loaded] = {}
         self.views: dict[str, str] = {}  # lake table as this run reads it -> its SELECT
         self.trusted: set[str] = set()  # files of the lake that this session wrote or has verified (lake_objects.py)
+        self.quarantines: set[str] = set()  # layers whose quarantine this session has made or met
         self.checkers: dict[str, Any] = {}  # store -> GX's engine over it (expectations.py)
         self._opened: list[str] = []
         self._stack = ExitStack()

@@ -76,7 +76,7 @@ def test_one_table_alone_reads_the_newest_checked_versions(done, installation: I
 def test_metadata_tells_rows_version_sql_and_lineage(done) -> None:
     facts = done.materialized["greenit/gold/impact"]
     assert facts["dagster/row_count"] > 0
-    assert "SELECT" in facts["sql"]
+    assert "`strata sql greenit_gold.impact` prints it" in facts["sql"]
     deps = facts["dagster/column_lineage"].deps_by_column["value"]
     assert {("greenit/gold/activity", "energy_kwh"), ("parameters/grid_factor", "value")} <= {(d.asset_key.to_user_string(), d.column_name) for d in deps}
 
