@@ -6,12 +6,14 @@ confined to this module, and so is the silence about it.
 """
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import dagster as dg
 
 from partitions.customers import CUSTOMERS
 from platform_assets.contracts import Contract, Rule
 from platform_assets.tables import TRANSIENT, asset_key
+from platform_assets.validations import facts_of, kept
 from resources import versions
 from resources.accounting import FEW_ROWS, is_overfull, open_rows, quarantined_share
 from resources.session import Session
@@ -97,16 +99,18 @@ def _freshness(key: dg.AssetKey, spec: TableSpec, session: Session) -> Iterator[
 
 
 def _evaluate(session: Session, spec: TableSpec, rules: tuple[Rule, ...], version: Version, key: dg.AssetKey) -> list[dg.AssetCheckResult]:
-    """Every rule's result; one that could not be evaluated is an ERROR, never a pass."""
+    """Every rule's result; one that could not be evaluated is an ERROR, never a pass. A version that this run found unchanged keeps its results."""
     if not rules:
         return []
+    if spec.qualified in session.unchanged and version.verdict != "pending" and (before := kept(session, spec, version, rules)):
+        return [_result(key, rule, version, one["success"], {**facts_of(one), "judged": "as before: rows, rules and what they look at are the same"})
+                for rule, one in zip(rules, before, strict=True)]
     from platform_assets.expectations import evaluate
 
-    made = []
-    for rule, outcome in zip(rules, evaluate(session, spec, rules, version), strict=True):
-        metadata = {"version": version.version, **outcome.facts}
-        if outcome.error:
-            metadata["could_not_be_evaluated"] = outcome.error
-        severity = SEVERITY["error" if outcome.error else rule.severity]
-        made.append(dg.AssetCheckResult(asset_key=key, check_name=rule.name, passed=outcome.passed, severity=severity, metadata=metadata))
-    return made
+    return [_result(key, rule, version, outcome.passed, outcome.facts, outcome.error)
+            for rule, outcome in zip(rules, evaluate(session, spec, rules, version), strict=True)]
+
+
+def _result(key: dg.AssetKey, rule: Rule, version: Version, passed: bool, facts: dict[str, Any], error: str | None = None) -> dg.AssetCheckResult:
+    metadata = {"version": version.version, **facts, **({"could_not_be_evaluated": error} if error else {})}
+    return dg.AssetCheckResult(asset_key=key, check_name=rule.name, passed=passed, severity=SEVERITY["error" if error else rule.severity], metadata=metadata)

@@ -36,12 +36,32 @@ def keep(session: Session, spec: TableSpec, version: Version, rules: Iterable[Ru
                          [session.customer_id, spec.qualified, version.version, Jsonb(document)])
 
 
+def kept(session: Session, spec: TableSpec, version: Version, rules: Iterable[Rule]) -> list[dict[str, Any]] | None:
+    """The kept results of a version, one for each rule; None where there are none, a rule is no longer what was judged, or one raised an error."""
+    found = session.lock.execute("SELECT result FROM platform.validation WHERE customer_id = %s AND table_name = %s AND version = %s",
+                                 [session.customer_id, spec.qualified, version.version]).fetchone()
+    results = found[0]["results"] if found else []
+    same = [one["expectation_config"] for one in results] == [_configuration(rule) for rule in rules]
+    return results if same and not any(one["exception_info"]["raised_exception"] for one in results) else None
+
+
+def facts_of(one: dict[str, Any]) -> dict[str, Any]:
+    """What a kept result tells of its rule: counts, and of public columns what was observed and a few values."""
+    facts = {name: value for name, value in one["result"].items() if name != "partial_unexpected_list" and isinstance(value, int | float | str)}
+    sample = one["result"].get("partial_unexpected_list")
+    return {**facts, **({"sample": ", ".join(sample)} if sample else {})}
+
+
+def _configuration(rule: Rule) -> dict[str, Any]:
+    return {"type": rule.expectation, "kwargs": rule.kwargs,
+            "meta": {"rule": rule.name, "severity": rule.severity, "description": rule.description, "engine": rule.engine}}
+
+
 def _kept(rule: Rule, result: Any, is_public: bool) -> dict[str, Any]:
     """One rule's result in the shape of Great Expectations' own JSON."""
     return {
         "success": bool(result is not None and result.success),
-        "expectation_config": {"type": rule.expectation, "kwargs": rule.kwargs,
-                               "meta": {"rule": rule.name, "severity": rule.severity, "description": rule.description, "engine": rule.engine}},
+        "expectation_config": _configuration(rule),
         "result": _masked(result.result or {}, is_public) if result is not None else {},
         "exception_info": {"raised_exception": bool(error := _error(result)), "exception_message": error, "exception_traceback": None},
     }

@@ -23,6 +23,7 @@ from resources.failpoints import failpoint
 from resources.lineage import column_lineage
 from resources.quarantine import QUARANTINE, SetApart, ensure_quarantine, load_decisions, only_good, refusing, rejected_rows, set_apart
 from resources.quarantine import content as quarantine_content
+from resources.recipes import recipe
 from resources.session import Session, fenced
 from resources.sessions import permanent, session_of, spec_of_input, spec_of_output
 from resources.storage import PLACE, REJECTS, TableSpec
@@ -84,6 +85,9 @@ def write(session: Session, spec: TableSpec, expression: ir.Table) -> tuple[Vers
     if spec.layer == "bronze":
         session.load_landing(spec)
     inputs = session.inputs(expression)
+    made_by = recipe(session, spec, expression, "duckdb")
+    if made_by and known and known.recipe == made_by:
+        return session.confirmed(known, inputs, made_by), output_facts(spec, known, unchanged=True)
     sql = sql_of(expression, "duckdb")
     ensure_table(session, spec, expression)
     failpoint("lake.before_write")
@@ -95,7 +99,7 @@ def write(session: Session, spec: TableSpec, expression: ir.Table) -> tuple[Vers
         content = content or _content(session, spec, apart)
         if known and known.content_hash == content:
             con.execute("ROLLBACK")
-            known = session.confirmed(known, inputs)
+            known = session.confirmed(known, inputs, made_by)
             return known, output_facts(spec, known, sql, unchanged=True)
         session.assert_fence()
         _message(session, spec)
@@ -106,7 +110,7 @@ def write(session: Session, spec: TableSpec, expression: ir.Table) -> tuple[Vers
         raise
     failpoint("lake.after_commit")
     snapshot = con.execute("SELECT max(snapshot_id) FROM lake.snapshots()").fetchone()[0]
-    version = session.new_version(spec, inputs, content_hash=content, row_count=rows, quarantined_count=apart.quarantined,
+    version = session.new_version(spec, inputs, content_hash=content, recipe=made_by, row_count=rows, quarantined_count=apart.quarantined,
                                   rejected_count=apart.rejected, rows_in=rows_in, snapshot_id=snapshot)
     for table in (spec.name, QUARANTINE):
         lake_objects.record(session, spec, version, table)

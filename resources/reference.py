@@ -11,6 +11,7 @@ import dagster as dg
 import ibis.expr.types as ir
 
 from resources.expressions import unbound
+from resources.recipes import content_of_rows
 from resources.session import Session
 from resources.sessions import permanent, session_of
 from resources.storage import COLUMN_SCHEMA, landing_name, pg_type, plain, spec_of, unfolded
@@ -35,11 +36,11 @@ class ReferenceIOManager(dg.IOManager):
             landing = landing_name(name)
             session.pin(landing, context.asset_key)
             return unbound(landing, [(c.name, c.type) for c in plain(metadata[COLUMN_SCHEMA]).columns])
-        session.pin(name, context.asset_key)
         if kind == "calendar":
             rows = months_of(session.as_of, session.customer.reporting.months)
         else:
             rows = _shares(context, session) if kind == "accounting" else _reference(session, kind, name, metadata)
+        session.pin(name, context.asset_key, content=content_of_rows(rows))
         if context.definition_metadata["strata/consumer"] == "platinum":
             _copy_to_postgres(session, name, rows)
         else:

@@ -36,17 +36,18 @@ if TYPE_CHECKING:
     from resources.landing import DeliveredFile, Loaded
 
 EXTENSIONS = ("ducklake", "postgres_scanner")
-RESOURCES_BY_SIZE = {"small": ("512MB", 2), "medium": ("1GB", 2), "giant": ("4GB", 4)}
+RESOURCES_BY_SIZE = {"small": ("512MB", 2), "medium": ("1GB", 2), "giant": ("4GB", 1)}
 LOCK_SECONDS = 60
 FENCED = "STRATA_FENCED"  # begins what platform.assert_fence raises
 
 
 @dataclass(frozen=True)
 class Source:
-    """What a table's name means in a session's SQL: the asset, and its version where it is a table of ours."""
+    """What a table's name means in a session's SQL: the asset, and its version where it is a table of ours, a hash of its rows where it is a file."""
 
     key: dg.AssetKey
     version: Version | None
+    content: str | None = None
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ class Session:
         self.landed: dict[str, Loaded] = {}
         self.views: dict[str, str] = {}  # lake table as this run reads it -> its SELECT
         self.trusted: set[str] = set()  # files of the lake that this session wrote or has verified (lake_objects.py)
+        self.unchanged: set[str] = set()  # tables whose newest version this run found to be what it would make
         self.quarantines: set[str] = set()  # layers whose quarantine this session has made or met
         self.checkers: dict[str, Any] = {}  # store -> GX's engine over it (expectations.py)
         self._opened: list[str] = []
@@ -188,9 +190,9 @@ class Session:
 
     # what the run reads and writes
 
-    def pin(self, name: str, key: dg.AssetKey, version: Version | None = None) -> None:
+    def pin(self, name: str, key: dg.AssetKey, version: Version | None = None, content: str | None = None) -> None:
         """Remember what stands behind a table's name in this session's SQL."""
-        self.sources[name] = Source(key, version)
+        self.sources[name] = Source(key, version, content)
 
     def inputs(self, expression: ir.Table) -> list[Version]:
         """The versions of the tables that an expression reads; parameters and the landing zone are none."""
@@ -224,9 +226,10 @@ class Session:
         landed = load(self.con, self.settings.landing_root, files, spec.formats, columns, f"delivered_{spec.name}")
         self.landed[spec.name] = overlay(self.con, landed, name, spec, files, self.corrections)
 
-    def confirmed(self, known: Version, inputs: list[Version]) -> Version:
-        """A version whose content this run made again."""
-        return confirm(self.lock, self.customer_id, known, {v.table_name: v.version for v in inputs}, self.newest_correction, self.fence)
+    def confirmed(self, known: Version, inputs: list[Version], recipe: str = "") -> Version:
+        """A version whose content this run made again, or would have made again."""
+        self.unchanged.add(known.table_name)
+        return confirm(self.lock, self.customer_id, known, {v.table_name: v.version for v in inputs}, self.newest_correction, self.fence, recipe)
 
     def new_version(self, spec: TableSpec, inputs: list[Version], **counted: Any) -> Version:
         """The next version of a table, as this run writes it."""

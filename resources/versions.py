@@ -15,7 +15,7 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 COLUMNS = ("table_name", "version", "run_id", "code_version", "parameter_version", "contract_version", "as_of", "inputs", "snapshot_id",
-           "rows_in", "row_count", "quarantined_count", "rejected_count", "correction_id", "content_hash", "verdict", "fence")
+           "rows_in", "row_count", "quarantined_count", "rejected_count", "correction_id", "content_hash", "recipe", "verdict", "fence")
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,7 @@ class Version:
     rejected_count: int = 0
     correction_id: int = 0
     content_hash: str = ""
+    recipe: str = ""
     verdict: str = "pending"
     fence: int = 0
 
@@ -86,15 +87,16 @@ def numbered(connection: psycopg.Connection, customer: str, table_name: str, num
         return cursor.execute(query, [customer, table_name, number]).fetchone()  # noqa: S608  constants
 
 
-def confirm(connection: psycopg.Connection, customer: str, version: Version, inputs: dict[str, int], correction_id: int, fence: int) -> Version:
+def confirm(connection: psycopg.Connection, customer: str, version: Version, inputs: dict[str, int], correction_id: int, fence: int, recipe: str) -> Version:
     """The version whose content came out again: its inputs become those that it was last made from. Refuses a fence that is not the newest."""
-    if (version.inputs, version.correction_id) == (inputs, correction_id):
+    if (version.inputs, version.correction_id, version.recipe) == (inputs, correction_id, recipe):
         return version
     with connection.transaction():
         connection.execute("SELECT platform.assert_fence(%s, %s)", [customer, fence])
-        connection.execute("UPDATE platform.table_version SET inputs = %s, correction_id = %s WHERE customer_id = %s AND table_name = %s AND version = %s",
-                           [json.dumps(inputs, sort_keys=True), correction_id, customer, version.table_name, version.version])
-    return replace(version, inputs=inputs, correction_id=correction_id)
+        connection.execute("UPDATE platform.table_version SET inputs = %s, correction_id = %s, recipe = %s "
+                           "WHERE customer_id = %s AND table_name = %s AND version = %s",
+                           [json.dumps(inputs, sort_keys=True), correction_id, recipe, customer, version.table_name, version.version])
+    return replace(version, inputs=inputs, correction_id=correction_id, recipe=recipe)
 
 
 def set_verdict(connection: psycopg.Connection, customer: str, version: Version, verdict: str) -> None:

@@ -21,6 +21,7 @@ from resources.lake import check_rows, content_hash, version_to_read
 from resources.lineage import column_lineage
 from resources.loading import TEXT, load
 from resources.quarantine import QUARANTINE, ordered_rejects
+from resources.recipes import recipe
 from resources.session import Session, fenced
 from resources.sessions import permanent, session_of, spec_of_input, spec_of_output
 from resources.storage import REJECTS, TableSpec, plain
@@ -67,6 +68,10 @@ def read(session: Session, spec: TableSpec, version: Version, in_postgres: bool)
 def write_gold(session: Session, spec: TableSpec, expression: ir.Table) -> tuple[Version, dict]:
     """Compute in DuckDB, check and hash there, then COPY into PostgreSQL; an equal content makes no new version. `_rejects` go to quarantine."""
     con, inputs = session.con, session.inputs(expression)
+    made_by = recipe(session, spec, expression, "duckdb")
+    known = versions.newest(session.lock, session.customer_id, spec.qualified)
+    if made_by and known and known.recipe == made_by:
+        return session.confirmed(known, inputs, made_by), output_facts(spec, known, unchanged=True)
     statement = sql_of(expression, "duckdb")
     stage = f"{spec.layer}__{spec.name}"
     kept_back = _stage(session, spec, statement, stage, REJECTS in expression.columns)
@@ -75,12 +80,11 @@ def write_gold(session: Session, spec: TableSpec, expression: ir.Table) -> tuple
     quarantined = con.execute(f'SELECT count(*) FROM "{kept_back}"').fetchone()[0] if kept_back else 0
     if quarantined:
         content += "+" + content_hash(con, f'"{kept_back}"', ["rejects", "raw"])
-    known = versions.newest(session.lock, session.customer_id, spec.qualified)
     if known and _unchanged(known, content, inputs):
-        known = session.confirmed(known, inputs)
+        known = session.confirmed(known, inputs, made_by)
         return known, output_facts(spec, known, statement, unchanged=True)
     rows = con.execute(f'SELECT count(*) FROM "{stage}"').fetchone()[0]
-    version = session.new_version(spec, inputs, content_hash=content, row_count=rows, quarantined_count=quarantined)
+    version = session.new_version(spec, inputs, content_hash=content, recipe=made_by, row_count=rows, quarantined_count=quarantined)
     failpoint("warehouse.before_write")
     load_version(session, spec, stage, kept_back if quarantined else None, version)
     con.execute(f'DROP TABLE "{stage}"')
@@ -131,19 +135,22 @@ def _load(session: Session, schema: str, name: str, relation: str, columns: dict
 def write_platinum(session: Session, spec: TableSpec, expression: ir.Table) -> tuple[Version, dict]:
     """Compute, check, hash and register in one PostgreSQL transaction."""
     connection, inputs = session.warehouse, session.inputs(expression)
+    made_by = recipe(session, spec, expression, "postgres")
+    known = versions.newest(session.lock, session.customer_id, spec.qualified)
+    if made_by and known and known.recipe == made_by:
+        return session.confirmed(known, inputs, made_by), output_facts(spec, known, unchanged=True)
     statement = sql_of(expression, "postgres")
     columns = sql.SQL(", ").join(sql.Identifier(c.name) for c in spec.columns)
     arriving = sql.Identifier(f"arriving_{spec.name}")
-    known = versions.newest(session.lock, session.customer_id, spec.qualified)
     with connection.transaction():
         connection.execute(sql.SQL("CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM ({}) computed").format(
             arriving, columns, sql.SQL(statement)))
         check = sql.SQL("SELECT count(*), coalesce(md5(string_agg(t::text, E'\\n' ORDER BY t::text COLLATE \"C\")), '') FROM {} t").format(arriving)
         rows, content = connection.execute(check).fetchone() or (0, "")
         if known and _unchanged(known, content, inputs):
-            known = session.confirmed(known, inputs)
+            known = session.confirmed(known, inputs, made_by)
             return known, output_facts(spec, known, statement, unchanged=True)
-        version = session.new_version(spec, inputs, content_hash=content, row_count=rows)
+        version = session.new_version(spec, inputs, content_hash=content, recipe=made_by, row_count=rows)
         failpoint("platinum.before_write")
         target = sql.Identifier(spec.schema, spec.name)
         connection.execute(sql.SQL("INSERT INTO {} (customer_id, version, {}) SELECT {}, {}, {} FROM {}").format(
