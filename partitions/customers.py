@@ -92,8 +92,9 @@ class Reporting(_Strict):
 class Customer(_Strict):
     """One customer. `id` is the file's stem and stands nowhere inside the file.
 
-    `schedule`: when it is refreshed, five fields of cron by its own time zone; None: only on request. `encrypted`: its lake's files are
-    written encrypted, with keys in its catalog alone; decided before the first run, for good.
+    `schedule`: when it is refreshed, five fields of cron by its own time zone; None: only on request. `triggers`: what refreshes it besides:
+    a `delivery`, or an `upstream` table that somebody computed anew alone. `encrypted`: its lake's files are written encrypted, with keys in
+    its catalog alone; decided before the first run, for good.
     """
 
     id: Identifier
@@ -109,6 +110,7 @@ class Customer(_Strict):
     direct_readers: bool = False
     size_class: Literal["small", "medium", "giant"] = "small"
     schedule: str | None = None
+    triggers: list[Literal["delivery", "upstream"]] = []
     encrypted: bool = False
     quotas: Quotas = Quotas()
 

@@ -79,7 +79,7 @@ def write(session: Session, spec: TableSpec, expression: ir.Table) -> tuple[Vers
     known = versions.newest(session.lock, session.customer_id, spec.qualified)
     content = landed_content(session, spec)
     if content and known and known.content_hash == content:
-        known = session.confirmed(known, [])
+        known = session.confirmed(spec, known, [])
         return known, output_facts(spec, known, unchanged=True)
     if spec.layer == "bronze":
         session.load_landing(spec)
@@ -95,7 +95,7 @@ def write(session: Session, spec: TableSpec, expression: ir.Table) -> tuple[Vers
         content = content or _content(session, spec, apart)
         if known and known.content_hash == content:
             con.execute("ROLLBACK")
-            known = session.confirmed(known, inputs)
+            known = session.confirmed(spec, known, inputs)
             return known, output_facts(spec, known, sql, unchanged=True)
         session.assert_fence()
         _message(session, spec)

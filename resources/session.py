@@ -25,7 +25,7 @@ import psycopg
 from partitions.customers import Customer
 from partitions.errors import BusyError, CustomerError, DeliveryError, FencedError
 from resources.expressions import leaf_names
-from resources.parameter_state import ParameterState
+from resources.parameter_state import ParameterState, state_hash
 from resources.postgres import Postgres, lake_role
 from resources.settings import Settings
 from resources.storage import TableSpec, landing_name
@@ -223,9 +223,12 @@ class Session:
         landed = load(self.con, self.settings.landing_root, files, spec.formats, columns, f"delivered_{spec.name}")
         self.landed[spec.name] = overlay(self.con, landed, name, spec, files, self.corrections)
 
-    def confirmed(self, known: Version, inputs: list[Version]) -> Version:
+    def confirmed(self, spec: TableSpec, known: Version, inputs: list[Version]) -> Version:
         """A version whose content this run made again."""
-        return confirm(self.lock, self.customer_id, known, {v.table_name: v.version for v in inputs}, self.newest_correction, self.fence)
+        code, parameters = spec.code_version, self.run.parameter_version
+        return confirm(self.lock, self.customer_id, known, self.fence, inputs={v.table_name: v.version for v in inputs},
+                       correction_id=self.newest_correction, last_code_version=None if code == known.code_version else code,
+                       last_parameter_version=None if state_hash(parameters) == state_hash(known.parameter_version) else parameters)
 
     def new_version(self, spec: TableSpec, inputs: list[Version], **counted: Any) -> Version:
         """The next version of a table, as this run writes it."""

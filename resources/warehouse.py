@@ -77,7 +77,7 @@ def write_gold(session: Session, spec: TableSpec, expression: ir.Table) -> tuple
         content += "+" + content_hash(con, f'"{kept_back}"', ["rejects", "raw"])
     known = versions.newest(session.lock, session.customer_id, spec.qualified)
     if known and _unchanged(known, content, inputs):
-        known = session.confirmed(known, inputs)
+        known = session.confirmed(spec, known, inputs)
         return known, output_facts(spec, known, statement, unchanged=True)
     rows = con.execute(f'SELECT count(*) FROM "{stage}"').fetchone()[0]
     version = session.new_version(spec, inputs, content_hash=content, row_count=rows, quarantined_count=quarantined)
@@ -141,7 +141,7 @@ def write_platinum(session: Session, spec: TableSpec, expression: ir.Table) -> t
         check = sql.SQL("SELECT count(*), coalesce(md5(string_agg(t::text, E'\\n' ORDER BY t::text COLLATE \"C\")), '') FROM {} t").format(arriving)
         rows, content = connection.execute(check).fetchone() or (0, "")
         if known and _unchanged(known, content, inputs):
-            known = session.confirmed(known, inputs)
+            known = session.confirmed(spec, known, inputs)
             return known, output_facts(spec, known, statement, unchanged=True)
         version = session.new_version(spec, inputs, content_hash=content, row_count=rows)
         failpoint("platinum.before_write")
