@@ -146,6 +146,15 @@ def customer(id: str, folder: Path) -> Customer:
     return _read(path)
 
 
+def refuse_paused(found: Customer, even_if_paused: bool = False) -> None:
+    """Raises CustomerError for a customer that is not to be computed now, however it is launched."""
+    if found.status == "leaving":
+        raise CustomerError("this customer is leaving and is not computed any more", fix="set its status to active, if it stays", customer=found.id)
+    if found.status == "paused" and not even_if_paused:
+        raise CustomerError("this customer is paused", customer=found.id,
+                            fix="set its status to active, or launch it --even-if-paused (in Dagster: the tag strata/even_if_paused = true)")
+
+
 def load_customers(folder: Path) -> dict[str, Customer]:
     """All customers of a folder by id, sorted. Raises CustomerError if one does not validate or the folder is missing."""
     folder = Path(folder)

@@ -23,6 +23,7 @@ from partitions.customers import CUSTOMERS, Customer, customer
 from partitions.errors import CustomerError
 from partitions.schedules import due_customers
 from platform_assets.joining import state_of_folder
+from platform_assets.selection import downstream_of, everything_of, tables_among
 from resources.backfills import Launched, failed_since, launched, new_order, parts_of, request_of, tags_of
 from resources.postgres import BACKUP, Postgres
 from resources.sessions import AS_OF_TAG, PARAMETERS_TAG
@@ -105,7 +106,7 @@ def overtaken(connection: psycopg.Connection, instance: dg.DagsterInstance, cust
     get there does not, nor does a look at an earlier day or by other parameters: it asked for exactly that."""
     wishes: dict[str, Wish] = {}
     asked = _triggered(customers, "upstream")
-    tables = {name.replace("/", "_", 1).replace("/", "."): key for key in everything if (name := key.to_user_string()).count("/") == 2}
+    tables = tables_among(everything)
     for name, table, run_id, at in connection.execute(OVERTAKEN, [asked, settled - LOOK_BACK]).fetchall() if asked else ():
         run, key = instance.get_run_by_id(run_id), tables.get(table)
         asked_for = run and ({AS_OF_TAG, PARAMETERS_TAG} & set(run.tags) or key in (run.asset_selection or everything))
@@ -117,22 +118,6 @@ def overtaken(connection: psycopg.Connection, instance: dg.DagsterInstance, cust
 
 def _triggered(customers: Mapping[str, Customer], cause: str) -> list[str]:
     return [name for name, found in customers.items() if found.status == "active" and cause in found.triggers]
-
-
-def downstream_of(graph: Any, keys: set[dg.AssetKey], everything: frozenset[dg.AssetKey]) -> frozenset[dg.AssetKey]:
-    """Whatever is computed from some assets, directly or not."""
-    found: set[dg.AssetKey] = set()
-    waiting = list(keys)
-    while waiting:
-        for child in graph.get(waiting.pop()).child_keys - found:
-            found.add(child)
-            waiting.append(child)
-    return frozenset(found) & everything
-
-
-def everything_of(graph: Any, selection: dg.AssetSelection) -> frozenset[dg.AssetKey]:
-    """The assets of a selection that a run computes for a customer."""
-    return frozenset(key for key in selection.resolve(graph) if graph.get(key).is_executable and graph.get(key).partitions_def == CUSTOMERS)
 
 
 @lru_cache(1)

@@ -6,13 +6,19 @@ nothing starts them; tests that need one computed run it themselves.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import dagster as dg
 import pytest
+from click.testing import CliRunner, Result
+from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.definitions.run_request import InstigatorType
+from dagster._core.events import JobFailureData, RunFailureReason
+from dagster._core.execution.api import execute_run_iterator
 from dagster._core.execution.backfill import BulkActionsFilter, BulkActionStatus, PartitionBackfill
 from dagster._core.remote_origin import InProcessCodeLocationOrigin
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, SensorInstigatorData
@@ -21,8 +27,11 @@ from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import InProcessWorkspaceLoadTarget
 from dagster._daemon.backfill import execute_backfill_iteration
 from dagster._daemon.sensor import execute_sensor_iteration
+from dagster._daemon.types import DaemonHeartbeat
 
-from cli.launching import LOCATION, MODULE
+from cli.launching import LOCATION, MODULE, _reason, job_of
+from cli.main import strata
+from cli.serving import QUEUE_DAEMON
 from partitions.customers import UNFINISHED, load_customers
 from resources.backfills import targets_of
 from resources.orchestrator import instance
@@ -81,10 +90,38 @@ class Daemons:
         return list(self.instance.get_runs(dg.RunsFilter(tags={"dagster/partition": name})))
 
     def end(self, run: dg.DagsterRun, success: bool = True) -> None:
-        """A run that began and ended, as its own process reports it."""
-        for kind in (dg.DagsterEventType.RUN_START, dg.DagsterEventType.RUN_SUCCESS if success else dg.DagsterEventType.RUN_FAILURE):
-            self.instance.report_dagster_event(dg.DagsterEvent(kind.value, run.job_name, message="told by a test"), run.run_id)
+        """A run that began and ended, as its own process reports it; a failed step's run is not tried again by itself."""
+        self.instance.report_dagster_event(dg.DagsterEvent(dg.DagsterEventType.RUN_START.value, run.job_name, message="told by a test"), run.run_id)
+        kind = dg.DagsterEventType.RUN_SUCCESS if success else dg.DagsterEventType.RUN_FAILURE
+        why = None if success else JobFailureData(None, RunFailureReason.STEP_FAILURE)
+        self.instance.report_dagster_event(dg.DagsterEvent(kind.value, run.job_name, message="told by a test", event_specific_data=why), run.run_id)
 
+    @contextmanager
+    def alive(self) -> Iterator[None]:
+        """As long as a daemon beats, and the code location has answered it."""
+        self.look()
+        self.beat()
+        try:
+            yield
+        finally:
+            self.instance.wipe_daemon_heartbeats()
+
+    def beat(self, ago: float = 0) -> None:
+        """A daemon's heartbeat, so many seconds ago."""
+        self.instance.add_daemon_heartbeat(DaemonHeartbeat(timestamp=time.time() - ago, daemon_type=QUEUE_DAEMON, daemon_id="a test's", errors=[]))
+
+    def strata(self, *words: str) -> Result:
+        return CliRunner().invoke(strata, list(words))
+
+    def execute(self, run: dg.DagsterRun) -> dict[str, str]:
+        """A queued run in this process; returns failed step -> why."""
+        job = job_of().get_subset(asset_selection=set(run.asset_selection)) if run.asset_selection else job_of()
+        self.instance.report_dagster_event(dg.DagsterEvent(dg.DagsterEventType.RUN_STARTING.value, run.job_name, message="taken from the queue"), run.run_id)
+        failures = {}
+        for event in execute_run_iterator(InMemoryJob(job), self.instance.get_run_by_id(run.run_id), self.instance):
+            if event.is_step_failure:
+                failures[event.step_key] = _reason(event.step_failure_data)
+        return failures
 
     def settle(self) -> None:
         """End whatever is under way, so that the next test's iterations meet only its own."""
@@ -94,11 +131,16 @@ class Daemons:
             self.instance.report_run_canceled(run)
 
 
+def workspace_of(dagster: dg.DagsterInstance, module: str = MODULE) -> WorkspaceProcessContext:
+    """The code location in this process."""
+    target = LoadableTargetOrigin(module_name=module, attribute="defs", working_directory=str(PROJECT))
+    return WorkspaceProcessContext(dagster, InProcessWorkspaceLoadTarget(InProcessCodeLocationOrigin(target, location_name=LOCATION)))
+
+
 @pytest.fixture(scope="package")
 def everyone(installation: Installation) -> Iterator[Daemons]:
     dagster = instance(installation.postgres)
-    target = LoadableTargetOrigin(module_name=MODULE, attribute="defs", working_directory=str(PROJECT))
-    with WorkspaceProcessContext(dagster, InProcessWorkspaceLoadTarget(InProcessCodeLocationOrigin(target, location_name=LOCATION))) as workspace:
+    with workspace_of(dagster) as workspace:
         yield Daemons(installation, dagster, workspace)
 
 
