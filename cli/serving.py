@@ -1,14 +1,18 @@
 """Serving Dagster, and whether somebody serves it already.
 
-What belongs here: the process `dagster dev`, heartbeats of daemons, and whether the code location answers them. What does not: launching.
+What belongs here: the process `dagster dev`, heartbeats of daemons, and whether the code location answers. What does not: launching.
 """
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
+from contextlib import suppress
+from typing import Any
 
 import click
 import dagster as dg
@@ -22,6 +26,10 @@ QUEUE_DAEMON = "QUEUED_RUN_COORDINATOR"
 HEARTBEAT_SECONDS = 90
 BEAT_SECONDS = 40  # a living daemon beats every 30 s
 READY_SECONDS = 60
+WATCH_SECONDS, RELOAD_SECONDS, ANSWER_SECONDS = 5, 60, 60
+UNREACHABLE = "DagsterUserCodeUnreachableError"
+LOCATIONS = "{ workspaceOrError { ... on Workspace { locationEntries { name locationOrLoadError { ... on PythonError { message } } } } } }"
+RELOAD = "mutation($name: String!) { reloadRepositoryLocation(repositoryLocationName: $name) { __typename } }"
 # Without it a backfill that a daemon meets while the code location restarts fails at once, as if its tables were gone (dagster #28204).
 RETRY_VARIABLE = "DAGSTER_BACKFILL_RETRY_DEFINITION_CHANGED_ERROR"
 
@@ -78,6 +86,36 @@ def serve(postgres: Postgres, port: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the child by itself
     signal.signal(signal.SIGTERM, lambda number, _frame: child.send_signal(number))
     try:
-        sys.exit(child.wait())
+        sys.exit(_watched(child, port))
     finally:
         dagster_instance.wipe_daemon_heartbeats()
+
+
+def _watched(child: subprocess.Popen, port: int) -> int:
+    """Wait for `dagster dev` to end, and bring a code server back whose process died: Dagster starts none by itself, so schedules would stop
+    until somebody reloads the location in its pages. Code that does not load is left alone: only a change of it helps."""
+    not_before = 0.0
+    while True:
+        try:
+            return child.wait(WATCH_SECONDS)
+        except subprocess.TimeoutExpired:
+            if time.monotonic() < not_before:
+                continue
+        with suppress(OSError, ValueError, KeyError, TypeError):  # a webserver that does not answer (yet) cannot say anything
+            for name in _unreachable(_ask(port, LOCATIONS)):
+                click.echo(f"the code server of {name} died: starting it again")
+                not_before = time.monotonic() + RELOAD_SECONDS
+                _ask(port, RELOAD, name=name)
+
+
+def _unreachable(found: dict[str, Any]) -> list[str]:
+    entries = found["workspaceOrError"].get("locationEntries", [])
+    return [entry["name"] for entry in entries if UNREACHABLE in ((entry["locationOrLoadError"] or {}).get("message") or "")]
+
+
+def _ask(port: int, query: str, **variables: Any) -> dict[str, Any]:
+    """GraphQL to our own webserver."""
+    body = json.dumps({"query": query, "variables": variables}).encode()
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/graphql", body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=ANSWER_SECONDS) as answer:  # noqa: S310  loopback
+        return json.load(answer)["data"]
