@@ -66,6 +66,25 @@ def test_a_lost_cursor_sends_nothing_twice(daemons: Daemons) -> None:
     assert len(daemons.backfills("lost")) == 1  # a run that failed was tried: the next tick is the next try
 
 
+@pytest.mark.parametrize("dies", ["before", "after"])
+def test_a_daemon_that_dies_beside_the_making_of_a_backfill_makes_it_once(daemons: Daemons, monkeypatch: pytest.MonkeyPatch, dies: str) -> None:
+    due(daemons, f"once_{dies}")
+    add = daemons.instance.add_backfill
+
+    def dying(backfill) -> None:
+        if dies == "after":
+            add(backfill)
+        raise ConnectionError("the daemon ends here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(daemons.instance, "add_backfill", dying)
+        daemons.look(None, is_to_fail=True)
+    daemons.look(is_to_fail=dies == "after")  # Dagster takes the reserved backfill up once more, and finds it there already
+    daemons.look()
+    daemons.look(None)
+    assert len(daemons.backfills(f"once_{dies}")) == 1
+
+
 def test_what_an_operator_cancels_stays_canceled(daemons: Daemons) -> None:
     due(daemons, "unwanted", "unwanted_too")
     daemons.look(None)
