@@ -1,17 +1,13 @@
-"""Launching customers' runs as Dagster's UI does, and serving that UI.
+"""Launching customers' runs as Dagster's UI does.
 
 What belongs here: the few calls into Dagster that its public API does not offer (pinned in tests/characterization/test_dagster_launch.py).
-What does not: what a run does.
+What does not: what a run does, and who serves Dagster (serving.py).
 """
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -19,20 +15,19 @@ from typing import Any
 import click
 import dagster as dg
 
+from cli.serving import daemon_lives
 from partitions.errors import BusyError, ContractError
 from platform_assets.notices import tell_of_newest_run
 from resources.orchestrator import instance
 from resources.postgres import Postgres
 from resources.session import locked
-from resources.sessions import AS_OF_TAG, PARAMETERS_TAG
+from resources.sessions import AS_OF_TAG, PARAMETERS_TAG, PAUSED_TAG
 from resources.settings import PROJECT
 
 JOB = "greenit_customer"
 LOCATION = "greenit"
 MODULE = "platform_assets.greenit.definitions"
 PARTITION_TAG = "dagster/partition"
-QUEUE_DAEMON = "QUEUED_RUN_COORDINATOR"
-HEARTBEAT_SECONDS = 90
 POLL_SECONDS = 0.5
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # the lines below say it for people
 FINISHED = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
@@ -49,12 +44,16 @@ class Launch:
 
 
 def launch_all(postgres: Postgres, customers: list[str], selection: str | None, as_of: date | None, checks_only: bool = False,
-               pin: str | None = None) -> dict[str, bool]:
+               pin: str | None = None, even_if_paused: bool = False) -> dict[str, bool]:
     """Run every customer, one after the other in process or side by side in the queue; returns customer -> succeeded."""
+    return carried_out(postgres, launch_of(selection, as_of, checks_only, pin, even_if_paused), customers)
+
+
+def carried_out(postgres: Postgres, launch: Launch, customers: list[str]) -> dict[str, bool]:
+    """The same for a launch that stands already."""
     dagster_instance = instance(postgres)
-    launch = launch_of(selection, as_of, checks_only, pin)
     started = time.monotonic()
-    queues = _daemon_lives(dagster_instance)  # dagster.yaml: a second run of a customer waits in the queue
+    queues = daemon_lives(dagster_instance)  # dagster.yaml: a second run of a customer waits in the queue
     outcomes = _queued(dagster_instance, launch, customers) if queues else _in_process(postgres, dagster_instance, launch, customers)
     tell_of_newest_run(postgres, dagster_instance, customers)
     done = sum(outcomes.values())
@@ -62,37 +61,52 @@ def launch_all(postgres: Postgres, customers: list[str], selection: str | None, 
     return outcomes
 
 
-def _daemon_lives(dagster_instance: dg.DagsterInstance) -> bool:
-    heartbeat = dagster_instance.get_daemon_heartbeats().get(QUEUE_DAEMON)
-    return heartbeat is not None and time.time() - heartbeat.timestamp < HEARTBEAT_SECONDS
-
-
-def launch_of(selection: str | None = None, as_of: date | None = None, checks_only: bool = False, pin: str | None = None) -> Launch:
+def launch_of(selection: str | None = None, as_of: date | None = None, checks_only: bool = False, pin: str | None = None,
+              even_if_paused: bool = False) -> Launch:
     """The job, or what Dagster's selection text names of it; a selected table brings its checks along. Raises ContractError for no selection."""
-    from platform_assets.greenit.definitions import defs
-
-    job = defs.resolve_job_def(JOB)
-    tags = {**job.run_tags, **({AS_OF_TAG: as_of.isoformat()} if as_of else {}), **({PARAMETERS_TAG: pin} if pin else {})}
-    if selection is None and not checks_only:
-        return Launch(job, None, None, tags)
+    job, tags = job_of(), tags_of(as_of, pin, even_if_paused)
     graph = job.asset_layer.asset_graph
-    chosen = _selected(selection, graph) if selection else set(graph.executable_asset_keys)
+    chosen = selected(selection, graph)
     if not checks_only:
-        return Launch(job.get_subset(asset_selection=chosen), frozenset(chosen), None, tags)
+        return launch_of_keys(chosen, tags)
+    tags = {**job.run_tags, **tags}
     checks = frozenset(key for key in graph.asset_check_keys if key.asset_key in chosen)
     if not checks:
         raise ContractError("the selected tables have no checks", fix="select a table of a layer")
     return Launch(job.get_subset(asset_check_selection=checks), frozenset(), checks, tags)
 
 
-def _selected(selection: str, graph: Any) -> set[dg.AssetKey]:
+def job_of() -> dg.JobDefinition:
+    """The job that computes everything of a customer."""
+    from platform_assets.greenit.definitions import defs
+
+    return defs.resolve_job_def(JOB)
+
+
+def tags_of(as_of: date | None, pin: str | None, even_if_paused: bool) -> dict[str, str]:
+    """What a launch says to its runs."""
+    return {**({AS_OF_TAG: as_of.isoformat()} if as_of else {}), **({PARAMETERS_TAG: pin} if pin else {}), **({PAUSED_TAG: "true"} if even_if_paused else {})}
+
+
+def launch_of_keys(keys: frozenset[dg.AssetKey], tags: Mapping[str, str]) -> Launch:
+    """The job, or some of its assets with their checks."""
+    job = job_of()
+    is_whole = keys == job.asset_layer.asset_graph.executable_asset_keys
+    tags = {**job.run_tags, **tags}
+    return Launch(job, None, None, tags) if is_whole else Launch(job.get_subset(asset_selection=set(keys)), keys, None, tags)
+
+
+def selected(selection: str | None, graph: Any) -> frozenset[dg.AssetKey]:
+    """The assets that a selection text names, of those that a run computes; without one all. Raises ContractError for none."""
+    if selection is None:
+        return frozenset(graph.executable_asset_keys)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", dg.BetaWarning)
             found = dg.AssetSelection.from_string(selection).resolve(graph)
     except Exception as error:  # noqa: BLE001  Dagster's parser raises several kinds; all mean the same to the user
         raise ContractError(f"this is no asset selection: {error}", fix="see Dagster's asset selection syntax") from error
-    chosen = {key for key in found if key in graph.executable_asset_keys}
+    chosen = frozenset(key for key in found if key in graph.executable_asset_keys)
     if not chosen:
         raise ContractError("the selection names no table", fix="try 'group:silver' or 'key:\"greenit/gold/activity\"'")
     return chosen
@@ -171,7 +185,7 @@ def _follow(dagster_instance: dg.DagsterInstance, runs: dict[str, str]) -> dict[
             status = _status(dagster_instance, runs[customer])  # read before the events, so that none of a finished run is missed
             for line in _lines(_new_events(dagster_instance, runs[customer], customer, cursors)):
                 _tell(customer, line)
-            if status == dg.DagsterRunStatus.QUEUED and not _daemon_lives(dagster_instance):
+            if status == dg.DagsterRunStatus.QUEUED and not daemon_lives(dagster_instance):
                 raise BusyError("the run waits in the queue, but no daemon answers", customer=customer, fix="start `strata ui`: it takes up the queue")
             if status in FINISHED:
                 outcomes[customer] = status == dg.DagsterRunStatus.SUCCESS
@@ -237,18 +251,3 @@ def _reason(failure: Any) -> str:
 
 def _tell(customer: str, line: str) -> None:
     click.echo(f"{customer:<12} {line}")
-
-
-def serve(postgres: Postgres, port: int) -> None:
-    """Run `dagster dev` on loopback until it ends or is told to; afterwards no heartbeat says that a daemon lives."""
-    dagster_instance = instance(postgres)
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    command = [sys.executable, "-m", "dagster", "dev", "-w", str(PROJECT / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(port)]
-    click.echo(f"Dagster will be at http://127.0.0.1:{port}: open Assets, choose a table, Materialize, and pick a customer")
-    child = subprocess.Popen(command)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the child by itself
-    signal.signal(signal.SIGTERM, lambda number, _frame: child.send_signal(number))
-    try:
-        sys.exit(child.wait())
-    finally:
-        dagster_instance.wipe_daemon_heartbeats()

@@ -13,10 +13,11 @@ from typing import Any
 
 import click
 
+from cli.backfill import backfill
 from cli.customers import customers, reconciled, refuse_erased, replayed
 from cli.parameters import parameters
 from cli.quarantine import quarantine
-from partitions.customers import customer, load_customers
+from partitions.customers import customer, load_customers, refuse_paused
 from partitions.errors import StrataError
 from resources.postgres import READER, WRITER, Postgres
 from resources.settings import settings
@@ -105,7 +106,8 @@ def land(customer_id: str, source: str, files: tuple[Path, ...], period: str | N
 @click.option("--as-of", type=click.DateTime(["%Y-%m-%d"]), help="Last day that figures cover; default: the newest delivered period's end.")
 @click.option("--parameters", "pin", metavar="COMMIT", help="Compute by parameters, vocabularies, overlays of this commit or of a version's state.")
 @click.option("--checks-only", is_flag=True, help="Evaluate the rules of the newest versions again; compute nothing.")
-def launch(customer_ids: tuple[str, ...], selection: str | None, as_of: Any, pin: str | None, checks_only: bool) -> None:
+@click.option("--even-if-paused", is_flag=True, help="Also customers whose file says that they are paused.")
+def launch(customer_ids: tuple[str, ...], selection: str | None, as_of: Any, pin: str | None, checks_only: bool, even_if_paused: bool) -> None:
     """Compute and publish customers: queued while a Dagster daemon lives, else here. Exit code 1 if any failed; the others finish."""
     from cli.launching import launch_all
     from cli.parameters import pinned_for
@@ -113,9 +115,14 @@ def launch(customer_ids: tuple[str, ...], selection: str | None, as_of: Any, pin
     declared = {name: customer(name, settings().customers) for name in customer_ids}
     postgres = started()
     refuse_erased(postgres, declared)
+    for found in declared.values():
+        refuse_paused(found, even_if_paused)
     reconciled(postgres, declared)
-    outcomes = launch_all(postgres, list(declared), selection, as_of.date() if as_of else None, checks_only, pinned_for(declared, pin))
+    outcomes = launch_all(postgres, list(declared), selection, as_of.date() if as_of else None, checks_only, pinned_for(declared, pin), even_if_paused)
     sys.exit(1 if any(not ok for ok in outcomes.values()) else 0)
+
+
+strata.add_command(backfill)
 
 
 # what people are told
@@ -286,7 +293,7 @@ def gc(keep: int) -> None:
 @click.option("--port", type=int, default=3000)
 def ui(port: int) -> None:
     """Serve Dagster on loopback: webserver, daemon and code server. Ctrl-C ends it."""
-    from cli.launching import serve
+    from cli.serving import serve
 
     postgres = started()
     reconciled(postgres, load_customers(settings().customers))

@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from partitions.customers import Customer, customer
+from partitions.customers import Customer, customer, refuse_paused
 from partitions.errors import CorrectionError
 from resources.settings import PROJECT, settings
 from resources.storage import TableSpec
@@ -373,6 +373,7 @@ def replay(ctx: click.Context, customer_id: str) -> None:
         click.echo(f"{customer_id}: nothing to replay")
         return
     click.echo(f"{customer_id}: {len(waiting):,} corrections; computing {', '.join(tables)} and what depends on them")
+    refuse_paused(declared[customer_id])
     postgres = started()
     reconciled(postgres, declared)
     keys = [f'key:"{known[name].domain}/{known[name].layer}/{name.split(".")[1]}"+' for name in tables]

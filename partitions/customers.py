@@ -92,8 +92,9 @@ class Reporting(_Strict):
 class Customer(_Strict):
     """One customer. `id` is the file's stem and stands nowhere inside the file.
 
-    `schedule`: when it is refreshed, five fields of cron by its own time zone; None: only on request. `encrypted`: its lake's files are
-    written encrypted, with keys in its catalog alone; decided before the first run, for good.
+    `schedule`: when it is refreshed, five fields of cron by its own time zone; None: only on request. `triggers`: what refreshes it besides:
+    a `delivery`, or an `upstream` table that somebody computed anew alone. `encrypted`: its lake's files are written encrypted, with keys in
+    its catalog alone; decided before the first run, for good.
     """
 
     id: Identifier
@@ -109,6 +110,7 @@ class Customer(_Strict):
     direct_readers: bool = False
     size_class: Literal["small", "medium", "giant"] = "small"
     schedule: str | None = None
+    triggers: list[Literal["delivery", "upstream"]] = []
     encrypted: bool = False
     quotas: Quotas = Quotas()
 
@@ -142,6 +144,15 @@ def customer(id: str, folder: Path) -> Customer:
         fix = f"add customers/{id}.yaml" + (f"; known: {', '.join(known[:8])}" if known else "")
         raise CustomerError("this customer is unknown", fix=fix, customer=id)
     return _read(path)
+
+
+def refuse_paused(found: Customer, even_if_paused: bool = False) -> None:
+    """Raises CustomerError for a customer that is not to be computed now, however it is launched."""
+    if found.status == "leaving":
+        raise CustomerError("this customer is leaving and is not computed any more", fix="set its status to active, if it stays", customer=found.id)
+    if found.status == "paused" and not even_if_paused:
+        raise CustomerError("this customer is paused", customer=found.id,
+                            fix="set its status to active, or launch it --even-if-paused (in Dagster: the tag strata/even_if_paused = true)")
 
 
 def load_customers(folder: Path) -> dict[str, Customer]:

@@ -19,14 +19,15 @@ from platform_assets.notices import sensors
 from platform_assets.parameters import limits_of, rules_of
 from platform_assets.publication import publication_of
 from platform_assets.quarantine import quarantine_of
+from platform_assets.refreshes import refreshes_sensor
 from platform_assets.tables import LAYERS, MONTHS, QUARANTINED_SHARE, input_key, owners_of, reference_contracts
+from resources.backfills import RUN_TAGS
 from resources.lake import lake_io_manager
 from resources.reference import reference_io_manager
 from resources.sessions import AS_OF_TAG, PARAMETERS_TAG, sessions
 from resources.storage import COLUMN_SCHEMA, folded
 from resources.warehouse import warehouse_io_manager
 
-CHAIN_TAGS = {"dagster/max_runtime": "21600"}
 EVERYTHING = f"""Everything of one customer: every table from bronze to platinum with its checks, then publication.
 
 Choose the customer as the partition. The tag `{AS_OF_TAG}` (YYYY-MM-DD) sets the last day that figures cover, the tag `{PARAMETERS_TAG}` the commit
@@ -59,10 +60,10 @@ def definitions_of(domain: ModuleType) -> dg.Definitions:
     return dg.Definitions(
         assets=[*assets, publication, quarantine, *_references(assets, contracts)],
         asset_checks=[checks_of(made) for made in contracts],
-        jobs=[dg.define_asset_job(f"{name}_customer", everything, partitions_def=CUSTOMERS, tags=CHAIN_TAGS,
+        jobs=[dg.define_asset_job(f"{name}_customer", everything, partitions_def=CUSTOMERS, tags=RUN_TAGS,
                                   description=EVERYTHING)],
         resources=RESOURCES,
-        sensors=[*sensors(), joining_sensor()],
+        sensors=[*sensors(), joining_sensor(), refreshes_sensor(everything)],
         executor=dg.in_process_executor,
     )
 

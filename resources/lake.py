@@ -80,14 +80,14 @@ def write(session: Session, spec: TableSpec, expression: ir.Table) -> tuple[Vers
     known = versions.newest(session.lock, session.customer_id, spec.qualified)
     content = landed_content(session, spec)
     if content and known and known.content_hash == content:
-        known = session.confirmed(known, [])
+        known = session.confirmed(spec, known, [], "")
         return known, output_facts(spec, known, unchanged=True)
     if spec.layer == "bronze":
         session.load_landing(spec)
     inputs = session.inputs(expression)
     made_by = recipe(session, spec, expression, "duckdb")
     if made_by and known and known.recipe == made_by:
-        return session.confirmed(known, inputs, made_by), output_facts(spec, known, unchanged=True)
+        return session.confirmed(spec, known, inputs, made_by), output_facts(spec, known, unchanged=True)
     sql = sql_of(expression, "duckdb")
     ensure_table(session, spec, expression)
     failpoint("lake.before_write")
@@ -99,7 +99,7 @@ def write(session: Session, spec: TableSpec, expression: ir.Table) -> tuple[Vers
         content = content or _content(session, spec, apart)
         if known and known.content_hash == content:
             con.execute("ROLLBACK")
-            known = session.confirmed(known, inputs, made_by)
+            known = session.confirmed(spec, known, inputs, made_by)
             return known, output_facts(spec, known, sql, unchanged=True)
         session.assert_fence()
         _message(session, spec)

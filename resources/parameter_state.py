@@ -40,6 +40,11 @@ class ParameterState:
         return [("shipped", self.root / kind / f"{table}.csv"), *((layer, path) for layer, path in laid if path.is_file())]
 
 
+def state_hash(name: str) -> str:
+    """Of a state's name what says whether the files are the same: another commit may hold the same ones."""
+    return name.partition("@")[0]
+
+
 def overlay_of(configured: Settings, customer_id: str) -> Path:
     """Where a customer's own parameters lie."""
     return configured.customers / customer_id / "parameters"

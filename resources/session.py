@@ -25,7 +25,7 @@ import psycopg
 from partitions.customers import Customer
 from partitions.errors import BusyError, CustomerError, DeliveryError, FencedError
 from resources.expressions import leaf_names
-from resources.parameter_state import ParameterState
+from resources.parameter_state import ParameterState, state_hash
 from resources.postgres import Postgres, lake_role
 from resources.settings import Settings
 from resources.storage import TableSpec, landing_name
@@ -226,10 +226,13 @@ class Session:
         landed = load(self.con, self.settings.landing_root, files, spec.formats, columns, f"delivered_{spec.name}")
         self.landed[spec.name] = overlay(self.con, landed, name, spec, files, self.corrections)
 
-    def confirmed(self, known: Version, inputs: list[Version], recipe: str = "") -> Version:
+    def confirmed(self, spec: TableSpec, known: Version, inputs: list[Version], recipe: str) -> Version:
         """A version whose content this run made again, or would have made again."""
         self.unchanged.add(known.table_name)
-        return confirm(self.lock, self.customer_id, known, {v.table_name: v.version for v in inputs}, self.newest_correction, self.fence, recipe)
+        code, parameters = spec.code_version, self.run.parameter_version
+        return confirm(self.lock, self.customer_id, known, self.fence, inputs={v.table_name: v.version for v in inputs},
+                       correction_id=self.newest_correction, recipe=recipe, last_code_version=None if code == known.code_version else code,
+                       last_parameter_version=None if state_hash(parameters) == state_hash(known.parameter_version) else parameters)
 
     def new_version(self, spec: TableSpec, inputs: list[Version], **counted: Any) -> Version:
         """The next version of a table, as this run writes it."""

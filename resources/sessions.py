@@ -15,7 +15,7 @@ import dagster as dg
 import duckdb
 import psycopg
 
-from partitions.customers import customer
+from partitions.customers import customer, refuse_paused
 from partitions.errors import CustomerError, PermanentError, SettingsError
 from resources.facts import without_values
 from resources.parameter_state import state_of
@@ -27,19 +27,21 @@ from resources.storage import TableSpec, spec_of
 
 AS_OF_TAG = "strata/as_of"
 PARAMETERS_TAG = "strata/parameters"
+PAUSED_TAG = "strata/even_if_paused"
 
 
 class Sessions:
     """Sessions of one run, opened at first use. A run touches one customer: a second one is refused."""
 
-    def __init__(self, run: RunIdentity, configured: Settings, pin: str | None = None) -> None:
-        self.run, self.settings, self.pin = run, configured, pin
+    def __init__(self, run: RunIdentity, configured: Settings, pin: str | None = None, even_if_paused: bool = False) -> None:
+        self.run, self.settings, self.pin, self.even_if_paused = run, configured, pin, even_if_paused
         self.postgres = Postgres(configured)
         self._session: Session | None = None
 
     def of(self, customer_id: str) -> Session:
         if self._session is None:
             found = customer(customer_id, self.settings.customers)
+            refuse_paused(found, self.even_if_paused)
             state = state_of(self.settings, found.id, self.pin)
             self._session = Session(self.settings, self.postgres, found, replace(self.run, parameters=state, parameter_version=state.name))
         elif self._session.customer_id != customer_id:
@@ -70,7 +72,7 @@ def sessions(context: dg.InitResourceContext) -> Iterator[Sessions]:
         code_commit=code_commit(),
         parameter_version="none",
     )
-    made = Sessions(identity, settings(), tags.get(PARAMETERS_TAG))
+    made = Sessions(identity, settings(), tags.get(PARAMETERS_TAG), tags.get(PAUSED_TAG) == "true")
     try:
         yield made
     finally:

@@ -15,7 +15,8 @@ from psycopg import sql
 from psycopg.rows import class_row
 
 COLUMNS = ("table_name", "version", "run_id", "code_version", "parameter_version", "contract_version", "as_of", "inputs", "snapshot_id",
-           "rows_in", "row_count", "quarantined_count", "rejected_count", "correction_id", "content_hash", "recipe", "verdict", "fence")
+           "rows_in", "row_count", "quarantined_count", "rejected_count", "correction_id", "content_hash", "recipe", "verdict", "fence",
+           "last_code_version", "last_parameter_version")
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,8 @@ class Version:
     """One materialized state of one customer's table. `inputs` maps table name -> version; `snapshot_id` is the lake's, None in gold.
 
     Of the `quarantined_count` rows a steward declared `rejected_count` to be no data; the others are open. `correction_id` is the newest
-    correction that was known when the table was last made.
+    correction that was known when the table was last made, `last_code_version` and `last_parameter_version` by what, where
+    that is not what first made this content.
     """
 
     table_name: str
@@ -44,6 +46,8 @@ class Version:
     recipe: str = ""
     verdict: str = "pending"
     fence: int = 0
+    last_code_version: str | None = None
+    last_parameter_version: str | None = None
 
 
 def next_number(connection: psycopg.Connection) -> int:
@@ -87,16 +91,19 @@ def numbered(connection: psycopg.Connection, customer: str, table_name: str, num
         return cursor.execute(query, [customer, table_name, number]).fetchone()  # noqa: S608  constants
 
 
-def confirm(connection: psycopg.Connection, customer: str, version: Version, inputs: dict[str, int], correction_id: int, fence: int, recipe: str) -> Version:
-    """The version whose content came out again: its inputs become those that it was last made from. Refuses a fence that is not the newest."""
-    if (version.inputs, version.correction_id, version.recipe) == (inputs, correction_id, recipe):
+def confirm(connection: psycopg.Connection, customer: str, version: Version, fence: int, **last: Any) -> Version:
+    """The version whose content came out again: its `inputs`, `correction_id`, `recipe`, `last_code_version` and `last_parameter_version` become those
+    that it was last made from. Refuses a fence that is not the newest."""
+    if all(getattr(version, name) == value for name, value in last.items()):
         return version
+    values = {name: json.dumps(value, sort_keys=True) if isinstance(value, dict) else value for name, value in last.items()}
+    changes = sql.SQL(", ").join(sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in values)
+    which = sql.SQL(" WHERE customer_id = %(customer)s AND table_name = %(table)s AND version = %(number)s")
     with connection.transaction():
         connection.execute("SELECT platform.assert_fence(%s, %s)", [customer, fence])
-        connection.execute("UPDATE platform.table_version SET inputs = %s, correction_id = %s, recipe = %s "
-                           "WHERE customer_id = %s AND table_name = %s AND version = %s",
-                           [json.dumps(inputs, sort_keys=True), correction_id, recipe, customer, version.table_name, version.version])
-    return replace(version, inputs=inputs, correction_id=correction_id, recipe=recipe)
+        connection.execute(sql.SQL("UPDATE platform.table_version SET ") + changes + which,
+                           {**values, "customer": customer, "table": version.table_name, "number": version.version})
+    return replace(version, **last)
 
 
 def set_verdict(connection: psycopg.Connection, customer: str, version: Version, verdict: str) -> None:

@@ -71,7 +71,7 @@ def write_gold(session: Session, spec: TableSpec, expression: ir.Table) -> tuple
     made_by = recipe(session, spec, expression, "duckdb")
     known = versions.newest(session.lock, session.customer_id, spec.qualified)
     if made_by and known and known.recipe == made_by:
-        return session.confirmed(known, inputs, made_by), output_facts(spec, known, unchanged=True)
+        return session.confirmed(spec, known, inputs, made_by), output_facts(spec, known, unchanged=True)
     statement = sql_of(expression, "duckdb")
     stage = f"{spec.layer}__{spec.name}"
     kept_back = _stage(session, spec, statement, stage, REJECTS in expression.columns)
@@ -81,7 +81,7 @@ def write_gold(session: Session, spec: TableSpec, expression: ir.Table) -> tuple
     if quarantined:
         content += "+" + content_hash(con, f'"{kept_back}"', ["rejects", "raw"])
     if known and _unchanged(known, content, inputs):
-        known = session.confirmed(known, inputs, made_by)
+        known = session.confirmed(spec, known, inputs, made_by)
         return known, output_facts(spec, known, statement, unchanged=True)
     rows = con.execute(f'SELECT count(*) FROM "{stage}"').fetchone()[0]
     version = session.new_version(spec, inputs, content_hash=content, recipe=made_by, row_count=rows, quarantined_count=quarantined)
@@ -138,7 +138,7 @@ def write_platinum(session: Session, spec: TableSpec, expression: ir.Table) -> t
     made_by = recipe(session, spec, expression, "postgres")
     known = versions.newest(session.lock, session.customer_id, spec.qualified)
     if made_by and known and known.recipe == made_by:
-        return session.confirmed(known, inputs, made_by), output_facts(spec, known, unchanged=True)
+        return session.confirmed(spec, known, inputs, made_by), output_facts(spec, known, unchanged=True)
     statement = sql_of(expression, "postgres")
     columns = sql.SQL(", ").join(sql.Identifier(c.name) for c in spec.columns)
     arriving = sql.Identifier(f"arriving_{spec.name}")
@@ -148,7 +148,7 @@ def write_platinum(session: Session, spec: TableSpec, expression: ir.Table) -> t
         check = sql.SQL("SELECT count(*), coalesce(md5(string_agg(t::text, E'\\n' ORDER BY t::text COLLATE \"C\")), '') FROM {} t").format(arriving)
         rows, content = connection.execute(check).fetchone() or (0, "")
         if known and _unchanged(known, content, inputs):
-            known = session.confirmed(known, inputs, made_by)
+            known = session.confirmed(spec, known, inputs, made_by)
             return known, output_facts(spec, known, statement, unchanged=True)
         version = session.new_version(spec, inputs, content_hash=content, recipe=made_by, row_count=rows)
         failpoint("platinum.before_write")

@@ -207,7 +207,7 @@ def test_a_tick_of_the_stale_sensor_sends_again_what_a_sink_did_not_take(install
 
 def test_the_sensors_run_without_anybody_switching_them_on() -> None:
     assert {found.name: found.default_status for found in defs.sensors} == dict.fromkeys(
-        ("customers_folder", "failed_runs", "finished_runs", "stale_sources"), dg.DefaultSensorStatus.RUNNING)
+        ("customers_folder", "failed_runs", "finished_runs", "refreshes", "stale_sources"), dg.DefaultSensorStatus.RUNNING)
 
 
 def test_a_launch_in_process_tells_by_itself(installation: Installation, tmp_path: Path) -> None:
