@@ -40,6 +40,7 @@ def main() -> None:
         sys.exit("this stands in for python in a Dagster workspace: code-server -m dagster ...")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # its threads would not live on in a fork
     fork_runs()
+    sys.executable = sys.argv[0]  # `dagster dev` has a server between, which starts the one that forks by its own python
     from dagster._cli import main as dagster_main
 
     sys.argv = ["dagster", *sys.argv[3:]]
@@ -52,5 +53,6 @@ def fork_runs() -> None:
 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([PRELOADED])
+    context.set_executable(sys.executable)
     forkserver.ensure_running()  # it loads while the code server does; the first run would else wait for it
     server.multiprocessing = SimpleNamespace(get_context=lambda _method: context)  # type: ignore[assignment]

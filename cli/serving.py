@@ -17,6 +17,7 @@ from typing import Any
 import click
 import dagster as dg
 
+from cli.code_server import workspace
 from partitions.errors import BusyError
 from resources.orchestrator import instance
 from resources.postgres import Postgres
@@ -80,7 +81,7 @@ def serve(postgres: Postgres, port: int) -> None:
     refuse_foreign_daemon(dagster_instance)
     os.environ["PYTHONPATH"] = os.pathsep.join([str(PROJECT), *filter(None, [os.environ.get("PYTHONPATH")])])
     os.environ[RETRY_VARIABLE] = "1"
-    command = [sys.executable, "-m", "dagster", "dev", "-w", str(PROJECT / "workspace.yaml"), "-h", "127.0.0.1", "-p", str(port)]
+    command = [sys.executable, "-m", "dagster", "dev", "-w", str(workspace(postgres.settings.dagster_home)), "-h", "127.0.0.1", "-p", str(port)]
     click.echo(f"Dagster will be at http://127.0.0.1:{port}: open Assets, choose a table, Materialize, and pick a customer")
     child = subprocess.Popen(command)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the child by itself
