@@ -8,16 +8,18 @@ from __future__ import annotations
 import hashlib
 import json
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import ibis.expr.types as ir
-import pyarrow as pa
 
 from resources.compiled import digest
 from resources.expressions import leaf_names
 from resources.session import Session
 from resources.storage import TableSpec
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 CHUNK = 1 << 20
 
@@ -37,6 +39,8 @@ def recipe(session: Session, spec: TableSpec, expression: ir.Table, dialect: str
 
 def content_of_rows(rows: pa.Table) -> str:
     """A hash of rows in their order, with their names and types."""
+    import pyarrow as pa
+
     found = hashlib.sha256(str(rows.schema).encode())
     with pa.ipc.new_stream(_Hashing(found), rows.schema) as stream:
         stream.write_table(rows.combine_chunks(), max_chunksize=CHUNK)
