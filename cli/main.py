@@ -18,7 +18,7 @@ from cli.parameters import parameters
 from cli.quarantine import quarantine
 from partitions.customers import customer, load_customers
 from partitions.errors import StrataError
-from resources.postgres import READER, WRITER, Postgres
+from resources.postgres import READER, SUPERUSER, WRITER, Postgres
 from resources.settings import settings
 
 
@@ -39,13 +39,17 @@ def strata() -> None:
     """Strata: every customer's data, from the raw file to the figure."""
 
 
-def started(quiet: bool = True) -> Postgres:
-    """The running server, with roles, databases and migrations."""
+def started(quiet: bool = True, guarded: bool = True) -> Postgres:
+    """The running server, with roles, databases and migrations. `guarded`: raises IsolationError where it would let one customer reach another."""
     from resources.migrations import migrate
+    from resources.safeguards import refuse_unsafe
 
     postgres = Postgres(settings())
     postgres.up()
     applied = migrate(postgres)
+    if guarded:
+        with postgres.connect(SUPERUSER) as connection:
+            refuse_unsafe(connection, "warehouse", "server")
     if not quiet:
         click.echo(f"PostgreSQL runs for {settings().environment}; migrations applied: {', '.join(applied) or 'none missing'}")
     return postgres

@@ -27,6 +27,8 @@ from partitions.errors import BusyError, CustomerError, DeliveryError, FencedErr
 from resources.expressions import leaf_names
 from resources.parameter_state import ParameterState
 from resources.postgres import Postgres, lake_role
+from resources.safeguards import refuse_unsafe_once
+from resources.session_limits import SessionLimits, session_limits
 from resources.settings import Settings
 from resources.storage import TableSpec, landing_name
 from resources.versions import Version, confirm, next_number
@@ -36,7 +38,6 @@ if TYPE_CHECKING:
     from resources.landing import DeliveredFile, Loaded
 
 EXTENSIONS = ("ducklake", "postgres_scanner")
-RESOURCES_BY_SIZE = {"small": ("512MB", 2), "medium": ("1GB", 2), "giant": ("4GB", 4)}
 LOCK_SECONDS = 60
 FENCED = "STRATA_FENCED"  # begins what platform.assert_fence raises
 
@@ -131,11 +132,18 @@ class Session:
     # engines
 
     @cached_property
+    def limits(self) -> SessionLimits:
+        """What this session may take up."""
+        return session_limits(self.customer)
+
+    @cached_property
     def warehouse(self) -> psycopg.Connection:
         """The writer's connection, bound to the customer, in which platinum computes."""
         self.fence  # noqa: B018  (the lock comes before any transaction)
         connection = self.postgres.connect(lake_role(self.customer_id))
-        connection.execute("SET enable_nestloop = off; SET enable_sort = off; SET jit = off; SET work_mem = '64MB'; SET statement_timeout = '30min'")
+        connection.execute("SET enable_nestloop = off; SET enable_sort = off; SET jit = off")
+        for name, value in {k: v for k, v in self.limits.settings.items() if k != "temp_file_limit"}.items():  # the role's; SQL may not set that one
+            connection.execute("SELECT set_config(%s, %s, false)", [name, value])
         connection.commit()  # a new version has no statistics yet: nested loops took minutes and sorted groups 0.7 s where hashing takes 0.1 s
         self._opened.append("warehouse")
         return connection
@@ -147,11 +155,9 @@ class Session:
 
         self.fence  # noqa: B018
         self.temp.mkdir(parents=True, exist_ok=True)
-        memory, threads = RESOURCES_BY_SIZE[self.customer.size_class]
-        options = {"autoinstall_known_extensions": False, "autoload_known_extensions": False, "allow_community_extensions": False,
-                   "memory_limit": memory, "threads": threads, "temp_directory": str(self.temp), "preserve_insertion_order": False}
-        connection = self._stack.enter_context(DuckDBResource(database=":memory:", connection_config=options).get_connection())
+        connection = self._stack.enter_context(DuckDBResource(database=":memory:", connection_config=options(self.limits, self.temp)).get_connection())
         connection.execute("SET TimeZone = 'UTC'")
+        connection.execute(f"SET max_temp_directory_size = '{self.limits.temp_gb}GB'")  # given as an option at opening it is shown and not held
         needs_httpfs = "://" in self.settings.lake_root or self.customer.encrypted  # DuckDB's own crypto only reads
         load_extensions(connection, (*EXTENSIONS, "httpfs") if needs_httpfs else EXTENSIONS)
         self._attach(connection)
@@ -174,7 +180,7 @@ class Session:
                                 fix="put `encrypted` back in the customer's file") from None
         _secret(connection, "warehouse_login", self.postgres.parameters(role, names.warehouse))
         connection.execute("ATTACH '' AS warehouse (TYPE postgres, SECRET warehouse_login)")
-        connection.execute("SET ducklake_max_retry_count = 100")
+        connection.execute(f"SET ducklake_max_retry_count = 100; SET pg_connection_limit = {self.limits.scanners}")
         connection.execute("SET pg_use_binary_copy = false")  # 200 k rows with four DECIMAL(38,18): 0.8 s as text, 3.2 s as binary
 
     def _lock_down(self, connection: duckdb.DuckDBPyConnection) -> None:
@@ -246,9 +252,21 @@ class Session:
         shutil.rmtree(self.temp, ignore_errors=True)  # the run's result does not hang on its scratch files
 
 
+def options(limits: SessionLimits, temp: Path) -> dict[str, Any]:
+    """What a customer's DuckDB is opened with."""
+    return {"autoinstall_known_extensions": False, "autoload_known_extensions": False, "allow_community_extensions": False,
+            "memory_limit": f"{limits.memory_mb}MB", "threads": limits.threads, "temp_directory": str(temp), "preserve_insertion_order": False}
+
+
 def locked(postgres: Postgres, customer: str) -> psycopg.Connection:
-    """A connection of the customer's role that holds its advisory lock until it is closed; raises BusyError after LOCK_SECONDS."""
+    """A connection of the customer's role that holds its advisory lock until it is closed; raises BusyError after LOCK_SECONDS, and
+    IsolationError where the server would let one customer reach another."""
     connection = postgres.connect(lake_role(customer), autocommit=True)
+    try:
+        refuse_unsafe_once(connection)
+    except BaseException:
+        connection.close()
+        raise
     deadline = time.monotonic() + LOCK_SECONDS
     while not connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [f"strata:{customer}"]).fetchone()[0]:
         if time.monotonic() > deadline:
