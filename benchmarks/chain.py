@@ -59,7 +59,7 @@ def bare(name: str) -> dict[str, Any]:
     from resources.landing import load
     from resources.parameter_files import months_of
     from resources.quarantine import only_good
-    from resources.session import load_extensions, options
+    from resources.sandbox import load_extensions, options
     from resources.session_limits import session_limits
     from resources.storage import landing_name, pg_type
 

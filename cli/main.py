@@ -250,6 +250,21 @@ strata.add_command(quarantine)
 strata.add_command(parameters)
 
 
+@strata.command()
+@click.argument("customer_ids", nargs=-1, metavar="[CUSTOMER...]")
+@click.option("--format", "output", type=click.Choice(["text", "json"]), default="text")
+def isolation(customer_ids: tuple[str, ...], output: str) -> None:
+    """Look at all that keeps customers apart, and try to get across: roles, policies, views, grants, sessions. Exit code 1 if anything is found.
+
+    Sessions are opened for one customer of each kind, or for those named. Changes nothing and waits for no run."""
+    from cli.isolation import show_isolation
+
+    declared = load_customers(settings().customers)
+    for name in customer_ids:
+        customer(name, settings().customers)
+    sys.exit(not show_isolation(started(guarded=False), declared, customer_ids, output == "json"))
+
+
 @strata.command("draft-migration")
 @click.argument("contract_file", type=click.Path(exists=True, path_type=Path))
 def draft_migration(contract_file: Path) -> None:

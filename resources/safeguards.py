@@ -86,7 +86,8 @@ GRANTS = f"""SELECT g.name || ' to ' || CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE
     FROM pg_namespace n, aclexplode(n.nspacl) x WHERE n.nspname !~ '^(pg_|information_schema$)' AND x.grantee <> n.nspowner
     UNION ALL SELECT 'default of ' || d.defaclrole::regrole::text, 'hands out privileges on tables to come' FROM pg_default_acl d
     UNION ALL SELECT 'database ' || datname || ' to PUBLIC', 'may ' || x.privilege_type
-    FROM pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba))) x WHERE x.grantee = 0 AND datdba IN ('{MIGRATOR}'::regrole, '{ORCHESTRATOR}'::regrole)"""
+    FROM pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba))) x
+    WHERE x.grantee = 0 AND datdba IN ('{MIGRATOR}'::regrole, '{ORCHESTRATOR}'::regrole)"""
 CATALOGS = """SELECT n.nspname, nullif(concat_ws(', ', CASE WHEN n.nspowner::regrole::text <> n.nspname THEN 'belongs to ' || n.nspowner::regrole::text END,
         (SELECT 'is open to ' || string_agg(DISTINCT coalesce(nullif(x.grantee, 0)::regrole::text, 'PUBLIC'), ', ')
          FROM aclexplode(n.nspacl) x WHERE x.grantee <> n.nspowner),
@@ -122,7 +123,8 @@ SAFEGUARDS = (
     Safeguard("roles", "warehouse", (8,), "No role of ours is a superuser, creates roles, or by-passes row-level security but backup and loader.", ROLES,
               "ALTER ROLE … NOSUPERUSER NOCREATEROLE NOCREATEDB NOREPLICATION NOBYPASSRLS (of the loader: NOLOGIN)"),
     Safeguard("memberships", "warehouse", (8, 16),
-              "A customer's role has the writer's or the reader's privileges and becomes the loader alone; nobody else is a member.", MEMBERSHIPS, "REVOKE the membership; `strata up` and `strata customers apply` make those that are needed"),
+              "A customer's role has the writer's or the reader's privileges and becomes the loader alone; nobody else is a member.", MEMBERSHIPS,
+              "REVOKE the membership; `strata up` and `strata customers apply` make those that are needed"),
     Safeguard("owners", "warehouse", (8,), "Everything in the warehouse belongs to the migrator.", OWNERS, f"ALTER … OWNER TO {MIGRATOR}"),
     Safeguard("row_security", "warehouse", (1, 9, 12), "Every table has a customer_id, and row-level security enabled and forced.", ROW_SECURITY,
               "CALL platform.protect('<table>') in a migration"),

@@ -9,7 +9,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from resources.session import Session, load_extensions
+from resources.sandbox import load_extensions
+from resources.session import Session
 from tests.installation import Installation
 from tests.lake import session_for
 
