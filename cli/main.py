@@ -139,7 +139,8 @@ def freshness(customer_ids: tuple[str, ...], at: Any, output: str) -> None:
     """Which sources are stale, since when, and whose steward to call. Exit code 1 if one is stale or never came."""
     from cli.freshness import show_freshness
 
-    sys.exit(show_freshness(started(), _declared(customer_ids), at.date() if at else None, output == "json"))
+    declared = _declared(customer_ids)  # a wrong id is refused before anything is started
+    sys.exit(show_freshness(started(), declared, at.date() if at else None, output == "json"))
 
 
 @strata.command()
@@ -149,7 +150,8 @@ def notify(customer_ids: tuple[str, ...], at: Any) -> None:
     """Tell stewards what is stale and whatever is not sent yet, through the sink that STRATA_NOTIFY names. Exit code 1 if one did not take it."""
     from platform_assets.notices import tell
 
-    sent = tell(started(), _declared(customer_ids), at=at.date() if at else None)
+    declared = _declared(customer_ids)
+    sent = tell(started(), declared, at=at.date() if at else None)
     for name, found in sent.items():
         click.echo(f"{name}: {found.sent} notices sent" + (f", {found.unsent} unsent: {found.failure}" if found.unsent else ""))
     sys.exit(any(found.unsent for found in sent.values()))
@@ -162,7 +164,8 @@ def datadocs(customer_ids: tuple[str, ...], out: Path) -> None:
     """Write Data Docs: pages that show every table's rules and what the newest check found. They need no network."""
     from cli.datadocs import build_datadocs
 
-    build_datadocs(started(), _declared(customer_ids), out)
+    declared = _declared(customer_ids)
+    build_datadocs(started(), declared, out)
 
 
 # figures
