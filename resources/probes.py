@@ -17,12 +17,13 @@ import duckdb
 from psycopg import sql
 
 from partitions.customers import Customer
+from resources.object_store import is_remote
 from resources.postgres import READER, SUPERUSER, Postgres, lake_role
 from resources.sandbox import sandbox
 from resources.session_limits import session_limits
 
 CATALOG = "__ducklake_metadata_lake"  # what DuckLake calls its own attachment of the catalog
-REFUSAL = re.compile(r"Permission Error|permission denied|password|the configuration has been locked", re.IGNORECASE)
+REFUSAL = re.compile(r"Permission Error|permission denied|password|the configuration has been locked|HTTP 403|HTTP code 403", re.IGNORECASE)
 READS = {  # the reading ones of RELIABILITY 2.5, case 33; `neighbour` is another customer, whose folder and catalog are there or not
     "another customer's files": "SELECT 1 FROM read_parquet('{root}/{neighbour}/**/*.parquet') LIMIT 1",
     "up and across": "SELECT 1 FROM read_parquet('{own}../{neighbour}/x.parquet')",
@@ -80,7 +81,8 @@ def places(postgres: Postgres, customer: str, neighbour: str) -> dict[str, str]:
     """What the statements name."""
     settings = postgres.settings
     return {"root": settings.lake_root.rstrip("/"), "own": settings.lake_path(customer), "customer": customer, "neighbour": neighbour,
-            "capitals": neighbour.upper(), "landing": str(settings.landing_root), "temp": str(settings.temp_root), "secrets": str(settings.secrets),
+            "capitals": neighbour.upper(),
+            "landing": (settings.landing_store or str(settings.landing_root)).rstrip("/"), "temp": str(settings.temp_root), "secrets": str(settings.secrets),
             "host": postgres.parameters(SUPERUSER, postgres.names.lake)["host"], "lake": postgres.names.lake}
 
 
@@ -92,12 +94,13 @@ def neighbour_of(customer: str, others: Collection[str]) -> str:
 
 
 def try_session(postgres: Postgres, customer: Customer, neighbour: str) -> list[Tried]:
-    """Every reading probe in a session like that of the customer's runs (0.2 s)."""
+    """Every reading probe in a session like that of the customer's runs (0.2 s). On an object store dots are part of a name and lead nowhere."""
     postgres.settings.temp_root.mkdir(parents=True, exist_ok=True)
+    tried = {what: statement for what, statement in READS.items() if "../" not in statement or not is_remote(postgres.settings.lake_root)}
     named = places(postgres, customer.id, neighbour)
     with tempfile.TemporaryDirectory(prefix=f"{customer.id}-probe-", dir=postgres.settings.temp_root) as temp, \
             sandbox(postgres.settings, postgres, customer, session_limits(customer), Path(temp)) as connection:
-        return [Tried(f"{customer.id}: {what}", _refused(connection, statement.format(**named))) for what, statement in READS.items()]
+        return [Tried(f"{customer.id}: {what}", _refused(connection, statement.format(**named))) for what, statement in tried.items()]
 
 
 def _refused(connection: duckdb.DuckDBPyConnection, statement: str) -> str | None:

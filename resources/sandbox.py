@@ -15,6 +15,7 @@ import duckdb
 
 from partitions.customers import Customer
 from partitions.errors import CustomerError
+from resources.object_store import is_remote, prefixes, secret_options
 from resources.postgres import Postgres, lake_role
 from resources.session_limits import SessionLimits
 from resources.settings import Settings
@@ -30,8 +31,11 @@ def sandbox(settings: Settings, postgres: Postgres, customer: Customer, limits: 
     with DuckDBResource(database=":memory:", connection_config=options(limits, temp)).get_connection() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(f"SET max_temp_directory_size = '{limits.temp_gb}GB'")  # given as an option at opening it is shown and not held
-        needs_httpfs = "://" in settings.lake_root or customer.encrypted  # DuckDB's own crypto only reads
+        remote = prefixes(settings, customer.id)
+        needs_httpfs = bool(remote) or customer.encrypted  # DuckDB's own crypto only reads
         load_extensions(connection, (*EXTENSIONS, "httpfs") if needs_httpfs else EXTENSIONS)
+        for number, prefix in enumerate(remote):
+            _secret(connection, f"objects_{number}", "s3", secret_options(settings, customer.id), scope=prefix)
         _attach(connection, settings, postgres, customer, limits)
         _lock_down(connection, settings, customer.id, temp)
         yield connection
@@ -45,9 +49,9 @@ def options(limits: SessionLimits, temp: Path) -> dict[str, Any]:
 
 def _attach(connection: duckdb.DuckDBPyConnection, settings: Settings, postgres: Postgres, customer: Customer, limits: SessionLimits) -> None:
     names, role, lake_path = postgres.names, lake_role(customer.id), settings.lake_path(customer.id)
-    if "://" not in lake_path:
+    if not is_remote(lake_path):
         Path(lake_path).mkdir(parents=True, exist_ok=True)
-    _secret(connection, "lake_login", postgres.parameters(role, names.lake))
+    _secret(connection, "lake_login", "postgres", _login(postgres.parameters(role, names.lake)))
     try:
         connection.execute(f"ATTACH 'ducklake:postgres:' AS lake (META_SECRET 'lake_login', DATA_PATH '{_quoted(lake_path)}', METADATA_SCHEMA '{role}', "
                            f"META_SCHEMA '{role}', DATA_INLINING_ROW_LIMIT 0, ENCRYPTED {str(customer.encrypted).lower()})")
@@ -56,7 +60,7 @@ def _attach(connection: duckdb.DuckDBPyConnection, settings: Settings, postgres:
             raise
         raise CustomerError("encryption of a lake is decided before its first run", customer=customer.id,
                             fix="put `encrypted` back in the customer's file") from None
-    _secret(connection, "warehouse_login", postgres.parameters(role, names.warehouse))
+    _secret(connection, "warehouse_login", "postgres", _login(postgres.parameters(role, names.warehouse)))
     connection.execute("ATTACH '' AS warehouse (TYPE postgres, SECRET warehouse_login)")
     connection.execute(f"SET ducklake_max_retry_count = 100; SET pg_connection_limit = {limits.scanners}")
     connection.execute("SET pg_use_binary_copy = false")  # 200 k rows with four DECIMAL(38,18): 0.8 s as text, 3.2 s as binary
@@ -64,7 +68,7 @@ def _attach(connection: duckdb.DuckDBPyConnection, settings: Settings, postgres:
 
 def _lock_down(connection: duckdb.DuckDBPyConnection, settings: Settings, customer: str, temp: Path) -> None:
     """No other path, no other setting, until the session ends. The order matters: locking comes last."""
-    allowed = [settings.lake_path(customer), f"{settings.landing_root / customer}/", f"{temp}/"]
+    allowed = [settings.lake_path(customer), settings.landing_path(customer), f"{temp}/"]
     connection.execute(f"SET allowed_directories = [{', '.join(repr(_quoted(path)) for path in allowed)}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
@@ -83,11 +87,16 @@ def load_extensions(connection: duckdb.DuckDBPyConnection, names: tuple[str, ...
         connection.load_extension(name)
 
 
-def _secret(connection: duckdb.DuckDBPyConnection, name: str, parameters: dict[str, str]) -> None:
-    """A login held by DuckDB's secret manager, which redacts the password wherever it shows."""
-    options = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password", "DATABASE": "dbname"}
-    given = ", ".join(f"{option} '{_quoted(parameters[key])}'" for option, key in options.items() if key in parameters)
-    connection.execute(f"CREATE SECRET {name} (TYPE postgres, {given})")
+def _login(parameters: dict[str, str]) -> dict[str, str]:
+    """libpq's parameters as options of a secret."""
+    named = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password", "DATABASE": "dbname"}
+    return {option: parameters[key] for option, key in named.items() if key in parameters}
+
+
+def _secret(connection: duckdb.DuckDBPyConnection, name: str, kind: str, options: dict[str, str], scope: str | None = None) -> None:
+    """A login held by DuckDB's secret manager, which redacts the password wherever it shows; `scope`: of objects below this prefix alone."""
+    given = ", ".join(f"{option} '{_quoted(value)}'" for option, value in {**options, **({"SCOPE": scope} if scope else {})}.items())
+    connection.execute(f"CREATE SECRET {name} (TYPE {kind}, {given})")
 
 
 def _quoted(text: str) -> str:

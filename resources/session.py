@@ -187,7 +187,7 @@ class Session:
 
         columns = [c.name for c in spec.columns if not c.name.startswith("_")]
         files, name = self.deliveries(spec), landing_name(spec.name)
-        landed = load(self.con, self.settings.landing_root, files, spec.formats, columns, f"delivered_{spec.name}")
+        landed = load(self.con, self.settings.landing_store or self.settings.landing_root, files, spec.formats, columns, f"delivered_{spec.name}")
         self.landed[spec.name] = overlay(self.con, landed, name, spec, files, self.corrections)
 
     def confirmed(self, known: Version, inputs: list[Version]) -> Version:
