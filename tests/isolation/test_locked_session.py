@@ -106,6 +106,18 @@ def test_case_33_refused(locked, what: str) -> None:
         session.con.execute("ROLLBACK")  # no transaction was left open by the refusal
 
 
+@pytest.mark.parametrize("statement", [
+    "SELECT * FROM read_parquet('{root}/lock_a2/**/*.parquet')", "SELECT * FROM read_text('{landing}/lock_a2/**')", "SELECT * FROM glob('{root}/lock_a2*')",
+    "SELECT * FROM read_parquet('{root}/lock_a*/**/*.parquet')", "COPY (SELECT 1) TO '{root}/lock_a2/z.csv'", "SELECT * FROM read_parquet('{own}link/mine/rows/*.parquet')",
+])  # fmt: skip
+def test_cases_30_31_a_sibling_whose_name_begins_alike_and_a_link_are_refused(locked, statement: str) -> None:
+    session, names = locked
+    assert list(Path(names["root"], "lock_a2").rglob("*.parquet"))  # there is something to read
+    with pytest.raises(duckdb.PermissionException) as refused:
+        session.con.execute(statement.format(**names)).fetchall()
+    assert "CANARY" not in str(refused.value)
+
+
 @pytest.mark.parametrize("statement", ALLOWED)
 def test_case_33_allowed_and_without_a_foreign_canary(locked, statement: str) -> None:
     session, names = locked

@@ -115,6 +115,13 @@ def test_this_installation_is_safe_and_everything_in_it_was_looked_at(prepared: 
     assert {guard.name for guard in SAFEGUARDS} == {*looked, "lake_catalogs"}
 
 
+def test_any_role_may_ask_about_the_warehouse_and_only_a_superuser_about_logins(prepared: Installation) -> None:
+    with prepared.postgres.connect(lake_role("safe_a")) as connection:
+        assert len(look(connection, "warehouse")) > 300
+        assert look(connection, "server") == []
+        refuse_unsafe(connection, "server")
+
+
 @pytest.mark.parametrize("role", LOGINS)
 def test_case_08_an_attribute_of_a_role_that_reaches_others_is_refused(unsafe: psycopg.Connection, role: str) -> None:
     for attribute, words in ATTRIBUTES.items():
