@@ -7,10 +7,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-ui lint ui bench lock down clean
+.PHONY: help demo test test-ui test-s3 lint ui bench lock down clean
 
 help: ## what there is
-	@grep -hE '^[a-z-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z0-9-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 $(READY): requirements.lock pyproject.toml
 	@echo "making $(VENV) from requirements.lock"
@@ -28,6 +28,9 @@ test: $(READY) lint ## unit, contract, isolation and fault tests
 
 test-ui: $(READY) ## the browser test: a partition materialized from Dagster's UI (needs Chromium)
 	@$(BIN)/python -m pytest -m ui tests/ui
+
+test-s3: $(READY) ## landing and lake on an S3 server, with each customer's login kept to its prefix
+	@$(BIN)/python -m pytest -m s3 tests/s3
 
 lint: $(READY) ## ruff, mypy and the import rules
 	@$(BIN)/ruff check .

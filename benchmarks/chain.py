@@ -59,23 +59,26 @@ def bare(name: str) -> dict[str, Any]:
     from resources.landing import load
     from resources.parameter_files import months_of
     from resources.quarantine import only_good
-    from resources.session import RESOURCES_BY_SIZE, load_extensions
+    from resources.sandbox import load_extensions, options
+    from resources.session_limits import session_limits
     from resources.storage import landing_name, pg_type
 
     configured, compiled = settings(), compile_all(greenit)
     found, postgres = customer(name, configured.customers), Postgres(configured)
-    memory, threads = RESOURCES_BY_SIZE[found.size_class]
     out = configured.home / "bare"
     out.mkdir(exist_ok=True)
-    login = postgres.parameters(SUPERUSER, postgres.names.warehouse)
-    with postgres.connect(SUPERUSER, autocommit=True) as admin:
-        admin.execute("DROP SCHEMA IF EXISTS bare CASCADE; CREATE SCHEMA bare")
+    login = postgres.parameters(SUPERUSER, "bare")
+    with postgres.connect(SUPERUSER, "postgres", autocommit=True) as admin:
+        admin.execute("DROP DATABASE IF EXISTS bare")
+        admin.execute("CREATE DATABASE bare")
+    with postgres.connect(SUPERUSER, "bare", autocommit=True) as admin:
+        admin.execute("CREATE SCHEMA bare")
         for table, (spec, _) in compiled.items():
             if spec.layer != "gold":
                 continue
             columns = ", ".join(f'"{c.name}" {pg_type(c.type)}' for c in spec.columns)
             admin.execute(f"CREATE TABLE bare.{table} ({columns})")
-    con = duckdb.connect(config={"memory_limit": memory, "threads": threads, "temp_directory": str(out / "tmp"), "preserve_insertion_order": False})
+    con = duckdb.connect(config=options(session_limits(found), out / "tmp"))
     load_extensions(con)
     con.execute(f"ATTACH 'dbname={login['dbname']} host={login['host']} user={login['user']} password={login['password']}' AS pg (TYPE postgres)")
     con.execute("SET pg_use_binary_copy = false")

@@ -115,6 +115,18 @@ def status(customer_ids: tuple[str, ...], at: Any, output: str) -> None:
         _table(found)
 
 
+@customers.command("storage-policy")
+@click.argument("customer_id", metavar="CUSTOMER")
+def storage_policy(customer_id: str) -> None:
+    """Print the policy that keeps a CUSTOMER's login of the object store to its own prefixes, as JSON of AWS IAM. Exit code 1 if nothing lies there."""
+    from resources.object_store import policy
+
+    found = customer(customer_id, settings().customers)
+    made = policy(settings(), found.id)
+    click.echo(json.dumps(made, indent=1))
+    sys.exit(not made["Statement"])
+
+
 @customers.command("remove")
 @click.argument("customer_id", metavar="CUSTOMER")
 @click.option("--confirm", metavar="CUSTOMER", help="The id once more: really remove it. Without it nothing is changed.")

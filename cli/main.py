@@ -19,7 +19,7 @@ from cli.parameters import parameters
 from cli.quarantine import quarantine
 from partitions.customers import customer, load_customers, refuse_paused
 from partitions.errors import StrataError
-from resources.postgres import READER, WRITER, Postgres
+from resources.postgres import READER, SUPERUSER, WRITER, Postgres
 from resources.settings import settings
 
 
@@ -40,13 +40,17 @@ def strata() -> None:
     """Strata: every customer's data, from the raw file to the figure."""
 
 
-def started(quiet: bool = True) -> Postgres:
-    """The running server, with roles, databases and migrations."""
+def started(quiet: bool = True, guarded: bool = True) -> Postgres:
+    """The running server, with roles, databases and migrations. `guarded`: raises IsolationError where it would let one customer reach another."""
     from resources.migrations import migrate
+    from resources.safeguards import refuse_unsafe
 
     postgres = Postgres(settings())
     postgres.up()
     applied = migrate(postgres)
+    if guarded:
+        with postgres.connect(SUPERUSER) as connection:
+            refuse_unsafe(connection, "warehouse", "server")
     if not quiet:
         click.echo(f"PostgreSQL runs for {settings().environment}; migrations applied: {', '.join(applied) or 'none missing'}")
     return postgres
@@ -142,7 +146,8 @@ def freshness(customer_ids: tuple[str, ...], at: Any, output: str) -> None:
     """Which sources are stale, since when, and whose steward to call. Exit code 1 if one is stale or never came."""
     from cli.freshness import show_freshness
 
-    sys.exit(show_freshness(started(), _declared(customer_ids), at.date() if at else None, output == "json"))
+    declared = _declared(customer_ids)  # a wrong id is refused before anything is started
+    sys.exit(show_freshness(started(), declared, at.date() if at else None, output == "json"))
 
 
 @strata.command()
@@ -152,7 +157,8 @@ def notify(customer_ids: tuple[str, ...], at: Any) -> None:
     """Tell stewards what is stale and whatever is not sent yet, through the sink that STRATA_NOTIFY names. Exit code 1 if one did not take it."""
     from platform_assets.notices import tell
 
-    sent = tell(started(), _declared(customer_ids), at=at.date() if at else None)
+    declared = _declared(customer_ids)
+    sent = tell(started(), declared, at=at.date() if at else None)
     for name, found in sent.items():
         click.echo(f"{name}: {found.sent} notices sent" + (f", {found.unsent} unsent: {found.failure}" if found.unsent else ""))
     sys.exit(any(found.unsent for found in sent.values()))
@@ -165,7 +171,8 @@ def datadocs(customer_ids: tuple[str, ...], out: Path) -> None:
     """Write Data Docs: pages that show every table's rules and what the newest check found. They need no network."""
     from cli.datadocs import build_datadocs
 
-    build_datadocs(started(), _declared(customer_ids), out)
+    declared = _declared(customer_ids)
+    build_datadocs(started(), declared, out)
 
 
 # figures
@@ -261,6 +268,21 @@ strata.add_command(quarantine)
 
 
 strata.add_command(parameters)
+
+
+@strata.command()
+@click.argument("customer_ids", nargs=-1, metavar="[CUSTOMER...]")
+@click.option("--format", "output", type=click.Choice(["text", "json"]), default="text")
+def isolation(customer_ids: tuple[str, ...], output: str) -> None:
+    """Look at all that keeps customers apart, and try to get across: roles, policies, views, grants, sessions. Exit code 1 if anything is found.
+
+    Sessions are opened for one customer of each kind, or for those named. Changes nothing and waits for no run."""
+    from cli.isolation import show_isolation
+
+    declared = load_customers(settings().customers)
+    for name in customer_ids:
+        customer(name, settings().customers)
+    sys.exit(not show_isolation(started(guarded=False), declared, customer_ids, output == "json"))
 
 
 @strata.command("draft-migration")

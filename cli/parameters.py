@@ -31,8 +31,9 @@ def check(customer_ids: tuple[str, ...]) -> None:
     from resources.parameter_state import state_of
 
     configured = settings()
+    named = [customer(name, configured.customers).id for name in customer_ids]
     click.echo(f"{check_all(configured)} files keep their contracts; parameter version {state_of(configured, None).name}")
-    for name in [customer(name, configured.customers).id for name in customer_ids] or with_overlays(configured):
+    for name in named or with_overlays(configured):
         own = check_customer(configured, name)
         click.echo(f"{name}: {', '.join(own) or 'no parameters of its own'}; parameter version {state_of(configured, name).name}")
 

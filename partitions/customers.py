@@ -76,11 +76,18 @@ class Quotas(_Strict):
     """What a customer may use at most; nothing given is no limit. A delivery that goes over is refused whole.
 
     `lake_bytes`: of the lake's files before the delivery. `delivery_bytes`, `delivery_rows`: of all files of one delivery together.
+    The others say how much a run may take up, instead of what the size class says (resources/session_limits.py): memory, threads and scratch
+    space of its DuckDB; connections to PostgreSQL and minutes of one statement there. Their bounds are what one host can bear beside others.
     """
 
     lake_bytes: int | None = Field(default=None, ge=1)
     delivery_bytes: int | None = Field(default=None, ge=1)
     delivery_rows: int | None = Field(default=None, ge=1)
+    memory_mb: int | None = Field(default=None, ge=128, le=16_384)
+    threads: int | None = Field(default=None, ge=1, le=8)
+    temp_gb: int | None = Field(default=None, ge=1, le=500)
+    connections: int | None = Field(default=None, ge=8, le=32)
+    statement_minutes: int | None = Field(default=None, ge=1, le=360)
 
 
 class Reporting(_Strict):

@@ -72,6 +72,10 @@ class TraceError(PermanentError):
     """A figure that cannot be led back: an unknown KPI or dimension, a month without figures, nothing published."""
 
 
+class IsolationError(PermanentError):
+    """A role, table, function or setting of the server that would let one customer reach another: nothing is opened until it is repaired."""
+
+
 class SettingsError(PermanentError):
     """A setting of the environment that cannot work, such as a socket path over 107 bytes."""
 

@@ -14,6 +14,7 @@ import dagster as dg
 from partitions.customers import CUSTOMERS
 from platform_assets.checks import checks_of
 from platform_assets.contracts import Contract, contract
+from platform_assets.isolation import isolation_report
 from platform_assets.joining import joining_sensor
 from platform_assets.notices import sensors
 from platform_assets.parameters import limits_of, rules_of
@@ -58,7 +59,7 @@ def definitions_of(domain: ModuleType) -> dg.Definitions:
     quarantine = quarantine_of(name, contracts)
     everything = dg.AssetSelection.groups(*LAYERS, "publication", "quarantine")
     return dg.Definitions(
-        assets=[*assets, publication, quarantine, *_references(assets, contracts)],
+        assets=[*assets, publication, quarantine, isolation_report(), *_references(assets, contracts)],
         asset_checks=[checks_of(made) for made in contracts],
         jobs=[dg.define_asset_job(f"{name}_customer", everything, partitions_def=CUSTOMERS, tags=RUN_TAGS,
                                   description=EVERYTHING)],

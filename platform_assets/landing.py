@@ -17,7 +17,8 @@ from platform_assets import notices
 from platform_assets.contracts import Contract, contract
 from resources.deliveries import Landing, Mode, SourceContract, land
 from resources.expressions import unbound
-from resources.settings import PROJECT
+from resources.object_store import ObjectStore, is_remote
+from resources.settings import PROJECT, settings
 
 SHOWN_COLUMNS = 50  # of a file with thousands of unexpected ones
 
@@ -57,7 +58,7 @@ def land_files(connection: psycopg.Connection[Any], root: Path, customer: Custom
     subject = f"{source} {period:%Y-%m}" if isinstance(period, date) else f"{source} {period}"
     subject = subject if declared.mode == "period" else source
     try:
-        made = land(connection, root, customer, declared, files, period, sequence)
+        made = land(connection, root, customer, declared, files, period, sequence, landing_store(customer.id))
     except DeliveryError as error:
         if "rule" in error.place and all(Path(file).exists() for file in files):
             notices.refused(connection, customer, source, error, subject)
@@ -69,6 +70,12 @@ def land_files(connection: psycopg.Connection[Any], root: Path, customer: Custom
     if instance and made.result == "new":
         instance.report_runless_asset_event(_acceptance(connection, customer.id, source, made))
     return made
+
+
+def landing_store(customer: str) -> ObjectStore | None:
+    """Where this installation keeps a customer's accepted files, if not in its landing folder."""
+    configured = settings()
+    return ObjectStore(configured, customer) if is_remote(configured.landing_store or "") else None
 
 
 def _acceptance(connection: psycopg.Connection[Any], customer: str, source: str, made: Landing) -> dg.AssetMaterialization:

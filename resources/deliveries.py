@@ -27,6 +27,7 @@ from partitions.customers import Customer, check_id
 from partitions.errors import DeliveryError
 from resources.formats import Format
 from resources.landing import DeliveredFile
+from resources.object_store import ObjectStore
 from resources.quotas import refuse_rows, refuse_size
 from resources.reasons import refusal
 from resources.source import FileFacts
@@ -74,9 +75,9 @@ def period_of(text: str | date | None) -> date | None:
 
 def land(
     connection: psycopg.Connection[Any], landing_root: Path, customer: Customer, source: SourceContract,
-    files: Sequence[Path], period: str | date | None = None, sequence: int | None = None,
+    files: Sequence[Path], period: str | date | None = None, sequence: int | None = None, store: ObjectStore | None = None,
 ) -> Landing:
-    """Accept files as one delivery, all or none. The same files again change nothing.
+    """Accept files as one delivery, all or none. The same files again change nothing. `store`: where accepted files go instead of `landing_root`.
 
     Order: copy into a staging folder, judge every file there, check owners, move into place, register. Raises DeliveryError: a file
     that cannot be accepted, a foreign owner, a (period, sequence) that holds other files, a file that counts already elsewhere.
@@ -110,7 +111,7 @@ def land(
                 fix = "a correction takes the next sequence: leave --sequence out"
                 raise DeliveryError(f"sequence {number} of this period holds other files", fix=fix, **place)
             _refuse_counted_elsewhere(connection, customer.id, source, month, hashes, place)
-            landed = _register(connection, Path(landing_root), customer.id, source, month, number, format, staged, examined)
+            landed = _register(connection, Path(landing_root), customer.id, source, month, number, format, staged, examined, store)
             return Landing("new", month, number, landed, {file.facts.sha256: found.sums for file, found in zip(staged, examined, strict=True)})
 
 
@@ -201,12 +202,13 @@ def _refuse_counted_elsewhere(
 
 def _register(
     connection: psycopg.Connection[Any], root: Path, customer: str, source: SourceContract, month: date | None, sequence: int,
-    format: Format, staged: Sequence[Staged], examined: Sequence[Examined],
+    format: Format, staged: Sequence[Staged], examined: Sequence[Examined], store: ObjectStore | None,
 ) -> tuple[DeliveredFile, ...]:
     """Move the staged files into place and write their rows. A crash in between leaves files without a row, which nothing reads."""
     folder = root / customer / source.name / (f"{month:%Y-%m}" if month else "snapshot")
-    folder.mkdir(parents=True, exist_ok=True)
     moved: list[Path] = []
+    if store is None:
+        folder.mkdir(parents=True, exist_ok=True)
     try:
         files = []
         for file, found in zip(staged, examined, strict=True):
@@ -215,15 +217,16 @@ def _register(
             placed = replace(file, path=final, readable=file.readable and readable, rejects=file.rejects and rejects)
             for origin, target in ((file.readable, placed.readable), (file.rejects, placed.rejects), (file.path, placed.path)):
                 if origin and target:
-                    _move(origin, target)
+                    _move(origin, target) if store is None else store.put(origin, store.landed(target.relative_to(root)))
                     moved.append(target)
             accepted = replace(delivered(placed, customer, source.name, format.name, root), period=month, sequence=sequence)
             _insert(connection, accepted, file.facts, found.owners)
             files.append(accepted)
-        _sync(folder)
+        if store is None:  # a put is durable when it returns
+            _sync(folder)
     except BaseException:
         for path in moved:
-            path.unlink(missing_ok=True)
+            path.unlink(missing_ok=True) if store is None else store.delete(store.landed(path.relative_to(root)))
         raise
     return tuple(files)
 

@@ -64,7 +64,7 @@ class Places:
 def survey(postgres: Postgres, instance: dg.DagsterInstance, customer: str) -> Places:
     """Everything of a customer, now. Raises ErasureError for a lake that is not on a file system."""
     configured = postgres.settings
-    if "://" in configured.lake_root:
+    if "://" in configured.lake_root or "://" in (configured.landing_store or ""):
         raise ErasureError("removing a customer from an object store is not built yet", customer=customer, fix="remove it where the lake is a folder")
     with postgres.connect(SUPERUSER, postgres.names.lake) as connection:
         catalog = _names(connection, "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = to_regnamespace(%s) ORDER BY 1", lake_role(customer))

@@ -75,7 +75,7 @@ class Loaded:
         return self.rows + self.rejected
 
 
-def load(connection: duckdb.DuckDBPyConnection, root: Path, deliveries: Sequence[DeliveredFile], formats: Mapping[str, Format],
+def load(connection: duckdb.DuckDBPyConnection, root: Path | str, deliveries: Sequence[DeliveredFile], formats: Mapping[str, Format],
          columns: Sequence[str], target: str) -> Loaded:
     """Make the view `target` over the delivered files and the table `<target>_rejects`. Reads no row of the files themselves.
 
@@ -108,9 +108,9 @@ def counted(connection: duckdb.DuckDBPyConnection, relation: str) -> dict[str, i
     return dict(connection.execute(f"SELECT _sha256, count(*) FROM {relation} GROUP BY ALL").fetchall())
 
 
-def _at(root: Path, file: DeliveredFile) -> DeliveredFile:
-    """The file with absolute paths."""
-    path, readable, rejects = (str(Path(root) / name) if name else None for name in (file.path, file.readable, file.rejects))
+def _at(root: Path | str, file: DeliveredFile) -> DeliveredFile:
+    """The file with absolute paths, or places in an object store."""
+    path, readable, rejects = (f"{str(root).rstrip('/')}/{name}" if name else None for name in (file.path, file.readable, file.rejects))
     return replace(file, path=path or "", readable=readable, rejects=rejects)
 
 

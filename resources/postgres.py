@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import secrets
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from partitions.errors import SettingsError
+from partitions.errors import IsolationError, SettingsError
 from resources.settings import Settings
 
 SUPERUSER = "postgres"
@@ -31,6 +31,7 @@ ROLE_OPTIONS = {
     ORCHESTRATOR: "NOBYPASSRLS",
 }
 LOADER = "strata_loader"  # what a customer's role becomes while gold rows arrive (migrations/V007); nobody logs in as it
+READER_SETTINGS = {"statement_timeout": "1min", "idle_in_transaction_session_timeout": "1min", "work_mem": "16MB", "temp_file_limit": "1GB"}
 LAKE_PREFIX, READER_PREFIX = "lake_", "cust_"
 START_SECONDS = 60
 
@@ -65,10 +66,20 @@ class Postgres:
         return {**server, **login, "dbname": database, **more}
 
     def connect(self, role: str, database: str | None = None, *, customer: str | None = None, autocommit: bool = False) -> psycopg.Connection:
-        """A connection of `role` to the warehouse (or `database`), bound to `customer` for row-level security where given."""
+        """A connection of `role` to the warehouse (or `database`), bound to `customer` for row-level security where given.
+
+        A server that lets the role in without asking for its password is refused (IsolationError): it would let in anybody.
+        """
         more = {"options": f"-c app.customer_id={customer}"} if customer else {}
         parameters = self.parameters(role, database or self.names.warehouse, connect_timeout="10", **more)
-        return psycopg.connect(make_conninfo(**parameters), autocommit=autocommit)
+        if "password" in parameters:
+            parameters.setdefault("require_auth", "!none")
+        try:
+            return psycopg.connect(make_conninfo(**parameters), autocommit=autocommit)
+        except psycopg.OperationalError as error:
+            if "did not complete authentication" not in str(error):
+                raise
+            raise IsolationError(f"the server lets {role} in without asking for its password", fix="write scram-sha-256 in pg_hba.conf, then reload") from None
 
     def password(self, role: str) -> str:
         """The password of a role; raises SettingsError where the role was never made."""
@@ -110,6 +121,7 @@ class Postgres:
                 connection.execute(grant)
             grant = sql.SQL("GRANT TEMPORARY ON DATABASE {} TO {}").format(sql.Identifier(self.names.warehouse), sql.Identifier(WRITER))
             connection.execute(grant)
+        self.limit_roles({READER: (-1, READER_SETTINGS)})
         with self.connect(SUPERUSER, self.names.lake, autocommit=True) as connection:
             connection.execute("REVOKE ALL ON SCHEMA public FROM PUBLIC")
 
@@ -153,6 +165,18 @@ class Postgres:
         if customers:
             with self.connect(SUPERUSER) as connection:
                 self._ensure_member(connection, [reader_role(customer) for customer in customers], READER, self.names.warehouse)
+
+    def limit_roles(self, wanted: Mapping[str, tuple[int, Mapping[str, str]]]) -> None:
+        """Bound roles: the number of their connections (-1: any), and their settings in the environment's warehouse."""
+        if not wanted:
+            return
+        database = sql.Identifier(self.names.warehouse)
+        with self.connect(SUPERUSER) as connection:
+            for role, (connections, settings) in wanted.items():
+                name = sql.Identifier(role)
+                connection.execute(sql.SQL("ALTER ROLE {} CONNECTION LIMIT {}").format(name, sql.Literal(connections)))
+                for key, value in settings.items():
+                    connection.execute(sql.SQL("ALTER ROLE {} IN DATABASE {} SET {} = {}").format(name, database, sql.Identifier(key), sql.Literal(value)))
 
     def _ensure_member(self, connection: psycopg.Connection, roles: Sequence[str], group: str, database: str) -> None:
         """Roles with a group's privileges and never its identity, that may log in to one database. One GRANT for all: each rewrites the

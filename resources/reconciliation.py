@@ -8,7 +8,7 @@ A plan takes seven queries however many customers there are.
 """
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,9 +19,12 @@ from psycopg.rows import dict_row
 from partitions.customers import CUSTOMERS, IDENTIFIER, Customer, reconcile
 from resources.erasure_ledger import Erasure, entry_of, synchronized
 from resources.postgres import LAKE_PREFIX, MIGRATOR, READER_PREFIX, SUPERUSER, Postgres, lake_role, reader_role
+from resources.session_limits import differing, role_limits
 
 Action = Literal["add", "change", "remove", "drift", "refuse"]
 RECORDED = ("status", "schedule", "time_zone", "size_class", "encrypted")
+LIMITS = """SELECT r.rolname, r.rolconnlimit, coalesce(s.setconfig, '{}') FROM pg_roles r LEFT JOIN pg_db_role_setting s
+    ON s.setrole = r.oid AND s.setdatabase = (SELECT oid FROM pg_database WHERE datname = %s) WHERE r.rolname ~ '^(lake|cust)_'"""
 WORDS = {"active": "resume", "paused": "pause", "leaving": "retire"}
 
 
@@ -49,6 +52,7 @@ class Standing:
     readers: frozenset[str]
     encrypted: Mapping[str, bool]  # of catalogs that DuckLake has made
     recorded: Mapping[str, Mapping[str, Any]]
+    limits: Mapping[str, tuple[int, Mapping[str, str]]]  # by role: connections and settings
     landings: frozenset[str]
     erased: tuple[Erasure, ...]
 
@@ -56,7 +60,8 @@ class Standing:
 def standing(postgres: Postgres, instance: dg.DagsterInstance) -> Standing:
     """Look at every place once."""
     with postgres.connect(SUPERUSER, postgres.names.lake) as connection:
-        roles = {name for (name,) in connection.execute("SELECT rolname FROM pg_roles WHERE rolname ~ '^(lake|cust)_'")}
+        stand = connection.execute(LIMITS, [postgres.names.warehouse]).fetchall()
+        limits = {role: (connections, dict(said.split("=", 1) for said in settings)) for role, connections, settings in stand}
         schemas = {name for (name,) in connection.execute("SELECT nspname FROM pg_namespace WHERE nspname ~ '^lake_' AND nspname = nspowner::regrole::text")}
         made = [name for (name,) in connection.execute("SELECT relnamespace::regnamespace::text FROM pg_class WHERE relname = 'ducklake_metadata'")]
         parts = [sql.SQL("SELECT {} AS role, value FROM {} WHERE key = 'encrypted'").format(name, sql.Identifier(name, "ducklake_metadata")) for name in made]
@@ -67,14 +72,14 @@ def standing(postgres: Postgres, instance: dg.DagsterInstance) -> Standing:
     root = postgres.settings.landing_root
     places = {
         "partition": set(instance.get_dynamic_partitions(CUSTOMERS.name or "customer")),
-        "lake role": _ids(roles, LAKE_PREFIX), "lake catalog": _ids(schemas, LAKE_PREFIX), "direct reader": _ids(roles, READER_PREFIX),
+        "lake role": _ids(limits, LAKE_PREFIX), "lake catalog": _ids(schemas, LAKE_PREFIX), "direct reader": _ids(limits, READER_PREFIX),
         "landing folder": {path.name for path in root.iterdir() if IDENTIFIER.fullmatch(path.name)} if root.is_dir() else set(), "record": set(recorded),
     }
     known = set().union(*places.values())
     return Standing(
         frozenset(places["partition"]), frozenset(places["lake role"] & places["lake catalog"] & _ids(secrets, LAKE_PREFIX)),
         {name: tuple(place for place, ids in places.items() if name in ids) for name in known}, frozenset(places["direct reader"]),
-        {role.removeprefix(LAKE_PREFIX): value == "true" for role, value in encrypted}, recorded, frozenset(places["landing folder"]),
+        {role.removeprefix(LAKE_PREFIX): value == "true" for role, value in encrypted}, recorded, limits, frozenset(places["landing folder"]),
         tuple(synchronized(postgres)))
 
 
@@ -110,6 +115,9 @@ def _of(customer: Customer, found: Standing) -> list[Change]:
         changes.append(Change("add", name, "direct reader", f"role {reader_role(name)}"))
     if not customer.direct_readers and name in found.readers:
         changes.append(Change("remove", name, "direct reader", f"role {reader_role(name)}"))
+    standing = [(wanted, found.limits[role]) for role, wanted in role_limits(customer).items() if role in found.limits]
+    if how := "; ".join(filter(None, (differing(wanted, now) for wanted, now in standing))):
+        changes.append(Change("change", name, "limits", how))
     changes += _recorded(customer, before)
     if name not in found.partitions:
         changes.append(Change("add", name, "partition", f"key {name}"))
@@ -156,6 +164,8 @@ def apply(postgres: Postgres, instance: dg.DagsterInstance, customers: Mapping[s
     postgres.ensure_direct_readers(named.get("add direct reader", []))
     for name in named.get("remove direct reader", []):
         postgres.drop_role(reader_role(name))
+    limited = {name for what in ("add lake", "add direct reader", "change limits") for name in named.get(what, [])}
+    postgres.limit_roles({role: wanted for name in sorted(limited) for role, wanted in role_limits(customers[name]).items()})
     _record(postgres, [customers[name] for name in sorted({c.customer for c in todo if c.action == "change" or c.what == "schedule"})])
     if keys := named.get("add partition", []):
         reconcile(instance, {name: customers[name] for name in keys})
@@ -181,5 +191,5 @@ def _record(postgres: Postgres, customers: list[Customer]) -> None:
         connection.cursor().executemany(statement.format(columns, values, updates), [[c.id, *(getattr(c, key) for key in RECORDED)] for c in customers])
 
 
-def _ids(names: set[str], prefix: str) -> set[str]:
+def _ids(names: Iterable[str], prefix: str) -> set[str]:
     return {name.removeprefix(prefix) for name in names if name.startswith(prefix)}

@@ -6,7 +6,6 @@ run reads, so that loading a code location stays cheap.
 """
 from __future__ import annotations
 
-import importlib.util
 import shutil
 import time
 from collections.abc import Callable
@@ -14,7 +13,6 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, wraps
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import dagster as dg
@@ -23,10 +21,13 @@ import ibis.expr.types as ir
 import psycopg
 
 from partitions.customers import Customer
-from partitions.errors import BusyError, CustomerError, DeliveryError, FencedError
+from partitions.errors import BusyError, DeliveryError, FencedError
 from resources.expressions import leaf_names
 from resources.parameter_state import ParameterState, state_hash
 from resources.postgres import Postgres, lake_role
+from resources.safeguards import refuse_unsafe_once
+from resources.sandbox import sandbox
+from resources.session_limits import SessionLimits, session_limits
 from resources.settings import Settings
 from resources.storage import TableSpec, landing_name
 from resources.versions import Version, confirm, next_number
@@ -35,8 +36,6 @@ if TYPE_CHECKING:
     from resources.corrections import Correction
     from resources.landing import DeliveredFile, Loaded
 
-EXTENSIONS = ("ducklake", "postgres_scanner")
-RESOURCES_BY_SIZE = {"small": ("512MB", 2), "medium": ("1GB", 2), "giant": ("4GB", 1)}
 LOCK_SECONDS = 60
 FENCED = "STRATA_FENCED"  # begins what platform.assert_fence raises
 
@@ -134,11 +133,17 @@ class Session:
     # engines
 
     @cached_property
+    def limits(self) -> SessionLimits:
+        """What this session may take up."""
+        return session_limits(self.customer)
+
+    @cached_property
     def warehouse(self) -> psycopg.Connection:
         """The writer's connection, bound to the customer, in which platinum computes."""
         self.fence  # noqa: B018  (the lock comes before any transaction)
         connection = self.postgres.connect(lake_role(self.customer_id))
-        connection.execute("SET enable_nestloop = off; SET enable_sort = off; SET jit = off; SET work_mem = '64MB'; SET statement_timeout = '30min'")
+        bounds = "; ".join(f"SET {name} = '{value}'" for name, value in self.limits.settings.items() if name != "temp_file_limit")  # only a superuser sets it
+        connection.execute(f"SET enable_nestloop = off; SET enable_sort = off; SET jit = off; {bounds}")
         connection.commit()  # a new version has no statistics yet: nested loops took minutes and sorted groups 0.7 s where hashing takes 0.1 s
         self._opened.append("warehouse")
         return connection
@@ -146,47 +151,9 @@ class Session:
     @cached_property
     def con(self) -> duckdb.DuckDBPyConnection:
         """The locked DuckDB session, in which bronze, silver and gold compute."""
-        from dagster_duckdb import DuckDBResource
-
         self.fence  # noqa: B018
         self.temp.mkdir(parents=True, exist_ok=True)
-        memory, threads = RESOURCES_BY_SIZE[self.customer.size_class]
-        options = {"autoinstall_known_extensions": False, "autoload_known_extensions": False, "allow_community_extensions": False,
-                   "memory_limit": memory, "threads": threads, "temp_directory": str(self.temp), "preserve_insertion_order": False}
-        connection = self._stack.enter_context(DuckDBResource(database=":memory:", connection_config=options).get_connection())
-        connection.execute("SET TimeZone = 'UTC'")
-        needs_httpfs = "://" in self.settings.lake_root or self.customer.encrypted  # DuckDB's own crypto only reads
-        load_extensions(connection, (*EXTENSIONS, "httpfs") if needs_httpfs else EXTENSIONS)
-        self._attach(connection)
-        self._lock_down(connection)
-        return connection
-
-    def _attach(self, connection: duckdb.DuckDBPyConnection) -> None:
-        names, role = self.postgres.names, lake_role(self.customer_id)
-        lake_path = self.settings.lake_path(self.customer_id)
-        if "://" not in lake_path:
-            Path(lake_path).mkdir(parents=True, exist_ok=True)
-        _secret(connection, "lake_login", self.postgres.parameters(role, names.lake))
-        try:
-            connection.execute(f"ATTACH 'ducklake:postgres:' AS lake (META_SECRET 'lake_login', DATA_PATH '{_quoted(lake_path)}', METADATA_SCHEMA '{role}', "
-                               f"META_SCHEMA '{role}', DATA_INLINING_ROW_LIMIT 0, ENCRYPTED {str(self.customer.encrypted).lower()})")
-        except duckdb.InvalidInputException as error:
-            if "Failed to set encryption" not in str(error):
-                raise
-            raise CustomerError("encryption of a lake is decided before its first run", customer=self.customer_id,
-                                fix="put `encrypted` back in the customer's file") from None
-        _secret(connection, "warehouse_login", self.postgres.parameters(role, names.warehouse))
-        connection.execute("ATTACH '' AS warehouse (TYPE postgres, SECRET warehouse_login)")
-        connection.execute("SET ducklake_max_retry_count = 100")
-        connection.execute("SET pg_use_binary_copy = false")  # 200 k rows with four DECIMAL(38,18): 0.8 s as text, 3.2 s as binary
-
-    def _lock_down(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """No other path, no other setting, until the session ends. The order matters: locking comes last."""
-        landing = self.settings.landing_root / self.customer_id
-        allowed = [self.settings.lake_path(self.customer_id), f"{landing}/", f"{self.temp}/"]
-        connection.execute(f"SET allowed_directories = [{', '.join(repr(_quoted(path)) for path in allowed)}]")
-        connection.execute("SET enable_external_access = false")
-        connection.execute("SET lock_configuration = true")
+        return self._stack.enter_context(sandbox(self.settings, self.postgres, self.customer, self.limits, self.temp))
 
     # what the run reads and writes
 
@@ -223,7 +190,7 @@ class Session:
 
         columns = [c.name for c in spec.columns if not c.name.startswith("_")]
         files, name = self.deliveries(spec), landing_name(spec.name)
-        landed = load(self.con, self.settings.landing_root, files, spec.formats, columns, f"delivered_{spec.name}")
+        landed = load(self.con, self.settings.landing_store or self.settings.landing_root, files, spec.formats, columns, f"delivered_{spec.name}")
         self.landed[spec.name] = overlay(self.con, landed, name, spec, files, self.corrections)
 
     def confirmed(self, spec: TableSpec, known: Version, inputs: list[Version], recipe: str) -> Version:
@@ -254,8 +221,14 @@ class Session:
 
 
 def locked(postgres: Postgres, customer: str) -> psycopg.Connection:
-    """A connection of the customer's role that holds its advisory lock until it is closed; raises BusyError after LOCK_SECONDS."""
+    """A connection of the customer's role that holds its advisory lock until it is closed; raises BusyError after LOCK_SECONDS, and
+    IsolationError where the server would let one customer reach another."""
     connection = postgres.connect(lake_role(customer), autocommit=True)
+    try:
+        refuse_unsafe_once(connection)
+    except BaseException:
+        connection.close()
+        raise
     deadline = time.monotonic() + LOCK_SECONDS
     while not connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [f"strata:{customer}"]).fetchone()[0]:
         if time.monotonic() > deadline:
@@ -263,27 +236,3 @@ def locked(postgres: Postgres, customer: str) -> psycopg.Connection:
             raise BusyError("another run of this customer is under way", customer=customer, fix="wait for it or terminate it")
         time.sleep(0.2)
     return connection
-
-
-def load_extensions(connection: duckdb.DuckDBPyConnection, names: tuple[str, ...] = EXTENSIONS) -> None:
-    """Load DuckDB's extensions from their wheels, signature checked; by ordinary INSTALL where a wheel is absent."""
-    for name in names:
-        found = importlib.util.find_spec(f"duckdb_extension_{name}")
-        if found and found.submodule_search_locations:
-            files = sorted(Path(found.submodule_search_locations[0]).glob(f"extensions/v{duckdb.__version__}/{name}.duckdb_extension"))
-            if files:
-                connection.load_extension(str(files[0]))
-                continue
-        connection.install_extension(name)
-        connection.load_extension(name)
-
-
-def _secret(connection: duckdb.DuckDBPyConnection, name: str, parameters: dict[str, str]) -> None:
-    """A login held by DuckDB's secret manager, which redacts the password wherever it shows."""
-    options = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password", "DATABASE": "dbname"}
-    given = ", ".join(f"{option} '{_quoted(parameters[key])}'" for option, key in options.items() if key in parameters)
-    connection.execute(f"CREATE SECRET {name} (TYPE postgres, {given})")
-
-
-def _quoted(text: str) -> str:
-    return str(text).replace("'", "''")

@@ -2,7 +2,7 @@
 
 What belongs here: values read from the environment once, with their defaults. What does not: opening anything, or knowing a customer.
 Everything lives under `$STRATA_HOME` (default `.strata/` beside the project); `$STRATA_DSN` switches to a PostgreSQL server of your own and
-`$STRATA_LAKE_ROOT` to another lake root (a folder or `s3://…`) without a code change.
+`$STRATA_LAKE_ROOT` and `$STRATA_LANDING_ROOT` to other roots (a folder or `s3://…`, at `$STRATA_S3_ENDPOINT`) without a code change.
 """
 from __future__ import annotations
 
@@ -33,10 +33,19 @@ class Settings:
     dsn: str | None
     runtime: Path
     references: Path = PROJECT
+    landing_store: str | None = None
+    s3_endpoint: str | None = None
 
     @property
     def landing_root(self) -> Path:
+        """The folder in which deliveries are staged and, unless they go to an object store, kept."""
+        if self.landing_store and "://" not in self.landing_store:
+            return Path(self.landing_store)
         return self.home / "landing" / self.environment
+
+    def landing_path(self, customer: str) -> str:
+        """The one folder or prefix under which a customer's accepted files lie, ending in a slash."""
+        return f"{(self.landing_store or str(self.landing_root)).rstrip('/')}/{customer}/"
 
     @property
     def secrets(self) -> Path:
@@ -69,6 +78,8 @@ def settings() -> Settings:
         dsn=os.environ.get("STRATA_DSN"),
         runtime=_runtime(home),
         references=Path(os.environ.get("STRATA_REFERENCES") or PROJECT).resolve(),
+        landing_store=os.environ.get("STRATA_LANDING_ROOT"),
+        s3_endpoint=os.environ.get("STRATA_S3_ENDPOINT"),
     )
     length = len(os.fsencode(made.runtime / SOCKET_NAME))
     if made.dsn is None and length > SOCKET_PATH_LIMIT:

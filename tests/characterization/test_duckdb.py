@@ -2,13 +2,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from resources.session import Session, load_extensions
+from resources.sandbox import load_extensions
+from resources.session import Session
 from tests.installation import Installation
 from tests.lake import session_for
 
@@ -124,3 +126,15 @@ def test_one_transaction_cannot_write_lake_and_warehouse(session: Session) -> No
 
 def test_transactions_in_postgresql_are_repeatable_read(session: Session) -> None:
     assert session.con.execute("SELECT * FROM postgres_query('warehouse', 'SELECT current_setting(''transaction_isolation'')')").fetchall() == [("repeatable read",)]
+
+
+@pytest.mark.parametrize("is_set_afterwards", [True, False])
+def test_a_limit_of_scratch_space_holds_only_if_it_is_set_after_opening(tmp_path: Path, is_set_afterwards: bool) -> None:
+    """As an option at opening it is shown by duckdb_settings() and not held (1.5.5). 600 k rows of text take 40 MB, 16 MB is the memory."""
+    limit = {} if is_set_afterwards else {"max_temp_directory_size": "5MB"}
+    with duckdb.connect(config={"memory_limit": "16MB", "threads": 1, "temp_directory": str(tmp_path), "preserve_insertion_order": False, **limit}) as con:
+        if is_set_afterwards:
+            con.execute("SET max_temp_directory_size = '5MB'")
+        assert con.execute("SELECT value FROM duckdb_settings() WHERE name = 'max_temp_directory_size'").fetchone() == ("4.7 MiB",)
+        with pytest.raises(duckdb.OutOfMemoryException, match="max_temp_directory_size") if is_set_afterwards else nullcontext():
+            con.execute("CREATE TEMP TABLE big AS SELECT md5(range::VARCHAR) AS t, random() AS r FROM range(600000)")

@@ -1,4 +1,4 @@
-"""What SQL can do in a run's locked DuckDB session: reach one customer's folders, catalog and rows, and no other path, login or setting.
+"""Attack cases 30, 31, 33 and 52: what SQL can do in a run's locked DuckDB session: reach one customer's folders, catalog and rows, and no other path, login or setting.
 
 The statements are those of RELIABILITY 2.5, run again on the pinned DuckDB. What is allowed stands in ALLOWED with its reason.
 """
@@ -16,63 +16,38 @@ from platform_assets.contracts import contract
 from platform_assets.greenit.bronze import equipment_inventory
 from resources import lake
 from resources.expressions import unbound
+from resources.probes import CATALOG, READS, REFUSAL, places
 from resources.session import Session
 from resources.storage import landing_name
 from tests.installation import Installation, inventory
 from tests.lake import session_for
 
-CATALOG = "__ducklake_metadata_lake"  # what DuckLake calls its own attachment of the catalog
-REFUSED = {
+REFUSED = {  # what would write, and what needs the layout of this module; the others are the probes of the report
+    **READS,
     "another customer's file": "SELECT * FROM read_parquet('{foreign}')",
-    "another customer's files": "SELECT * FROM read_parquet('{root}/lock_b/**/*.parquet')",
-    "up and across": "SELECT * FROM read_parquet('{own}../lock_b/{inside}')",
-    "up and across by pattern": "SELECT * FROM read_parquet('{own}../*/x.parquet')",
-    "listing the lake": "SELECT * FROM glob('{root}/**')",
-    "listing the machine": "SELECT * FROM glob('/etc/*')",
-    "a sibling with the same prefix": "SELECT * FROM read_parquet('{root}/lock_a2/**/*.parquet')",
+    "up and across to a file": "SELECT * FROM read_parquet('{own}../lock_b/{inside}')",
     "a symbolic link to another's folder": "SELECT * FROM read_parquet('{own}link/{inside}')",
     "a symbolic link by pattern": "SELECT * FROM read_parquet('{own}*/mine/rows/*.parquet')",
     "listing behind a symbolic link": "SELECT * FROM glob('{own}link/**')",
     "writing through a symbolic link": "COPY (SELECT 1) TO '{own}link/z.csv'",
-    "text of the machine": "SELECT * FROM read_text('/etc/passwd')",
-    "csv of the machine": "SELECT * FROM read_csv('/etc/passwd')",
-    "the environment of the process": "SELECT * FROM read_blob('/proc/self/environ')",
     "a variable of the environment": "SELECT getenv('HOME')",
-    "standard input": "SELECT * FROM read_csv('/dev/stdin')",
-    "http": "SELECT * FROM read_csv('http://127.0.0.1:1/x.csv')",
-    "s3": "SELECT * FROM read_parquet('s3://b/x.parquet')",
-    "a file url": "SELECT * FROM read_parquet('file://{foreign}')",
-    "another case": "SELECT * FROM read_parquet('{root}/LOCK_B/x.parquet')",
-    "a double slash": "SELECT * FROM read_parquet('{root}//lock_b/{inside}')",
+    "a file url of a file": "SELECT * FROM read_parquet('file://{foreign}')",
+    "a double slash before a file": "SELECT * FROM read_parquet('{root}//lock_b/{inside}')",
     "a zero byte": "SELECT * FROM read_parquet('{own}x.parquet\0/../../lock_b/{inside}')",
     "per cent encoding": "SELECT * FROM read_parquet('{own}%2e%2e/lock_b/{inside}')",
-    "metadata of another's file": "SELECT * FROM parquet_metadata('{foreign}')",
-    "sniffing": "SELECT * FROM sniff_csv('/etc/passwd')",
-    "a secret file": "SELECT * FROM read_text('{secrets}/postgres')",
-    "another customer's landing": "SELECT * FROM read_text('{landing}/lock_b/**')",
-    "the sibling's landing": "SELECT * FROM read_text('{landing}/lock_a2/**')",
-    "temporary files of other runs": "SELECT * FROM glob('{temp}/*')",
+    "metadata of an existing file": "SELECT * FROM parquet_metadata('{foreign}')",
     "attaching another's database": "ATTACH '{root}/lock_b/y.db'",
     "copying to another": "COPY (SELECT 1) TO '{root}/lock_b/z.csv'",
     "exporting": "EXPORT DATABASE '{root}/lock_b/dump'",
     "importing": "IMPORT DATABASE '{root}/lock_b'",
     "adding another's file to the own lake": "CALL ducklake_add_data_files('lake', 'rows', '{foreign}', schema => 'mine')",
     "installing an extension": "INSTALL httpfs",
-    "loading an extension": "LOAD iceberg",
     "loading the extension for s3": "LOAD httpfs",
     "a login for s3": "CREATE SECRET more (TYPE s3, KEY_ID 'a', SECRET 'b')",
-    "unlocking": "SET lock_configuration = false",
-    "external access": "SET enable_external_access = true",
-    "resetting": "RESET enable_external_access",
-    "directories": "SET allowed_directories = ['/']",
-    "temporary directory": "SET temp_directory = '/other'",
-    "threads": "SET threads = 64",
-    "memory": "SET memory_limit = '64GB'",
     "profile to a file": "SET profiling_output = '{root}/lock_b/p.json'",
     "log to a file": "SET log_query_path = '{root}/lock_b/l.txt'",
     "a Python object": "SELECT * FROM canaries",
     # PostgreSQL: other schemas, roles and connections
-    "another catalog's schema": f"SELECT * FROM postgres_query('{CATALOG}', 'SELECT * FROM lake_lock_b.ducklake_table')",
     "deleting another's snapshots": f"CALL postgres_execute('{CATALOG}', 'DELETE FROM lake_lock_b.ducklake_snapshot')",
     "dropping another's catalog": f"CALL postgres_execute('{CATALOG}', 'DROP SCHEMA lake_lock_b CASCADE')",
     "another role in the catalog": f"CALL postgres_execute('{CATALOG}', 'SET ROLE postgres')",
@@ -80,16 +55,8 @@ REFUSED = {
     "a schema of one's own": f"CALL postgres_execute('{CATALOG}', 'CREATE SCHEMA evil')",
     "a table in public": f"CALL postgres_execute('{CATALOG}', 'CREATE TABLE public.evil (a int)')",
     "a program of the server": f"CALL postgres_execute('{CATALOG}', 'COPY (SELECT 1) TO PROGRAM ''true''')",
-    "a file of the server": f"SELECT * FROM postgres_query('{CATALOG}', 'SELECT pg_read_file(''PG_VERSION'')')",
-    "logging in as the superuser": "SELECT * FROM postgres_scan('host={host} user=postgres dbname={lake}', 'lake_lock_b', 'ducklake_table')",
-    "logging in as another lake": "SELECT * FROM postgres_scan('host={host} user=lake_lock_b dbname={lake}', 'lake_lock_b', 'ducklake_table')",
-    "attaching as the superuser": "ATTACH 'host={host} user=postgres dbname={lake}' AS more (TYPE postgres)",
-    "attaching as another lake": "ATTACH 'host={host} user=lake_lock_b dbname={lake}' AS more (TYPE postgres)",
-    "attaching with the own login": "ATTACH '' AS more (TYPE postgres, SECRET lake_login)",
-    "attaching for another customer": "ATTACH 'options=''-c app.customer_id=lock_b''' AS more (TYPE postgres, SECRET warehouse_login)",
     "attaching another lake": "ATTACH 'ducklake:postgres:' AS more (META_SECRET 'lake_login', DATA_PATH '{root}/lock_b/', METADATA_SCHEMA 'lake_lock_b')",
     "another role in the warehouse": "CALL postgres_execute('warehouse', 'SET ROLE strata_migrator')",
-    "verifiers of passwords": "SELECT * FROM postgres_query('warehouse', 'SELECT rolpassword FROM pg_authid')",
     "a table in the warehouse": "CALL postgres_execute('warehouse', 'CREATE TABLE platform.evil (a int)')",
     "row security away": "CALL postgres_execute('warehouse', 'ALTER TABLE platform.delivery DISABLE ROW LEVEL SECURITY')",
     "a function that reads files": "CALL postgres_execute('warehouse', 'SELECT lo_import(''/etc/hostname'')')",
@@ -122,26 +89,37 @@ def locked(installation: Installation, tmp_path_factory: pytest.TempPathFactory)
             session.close()
     foreign = next((root / "lock_b").rglob("*.parquet"))
     os.symlink(root / "lock_b", root / "lock_a" / "link")
-    yield session, {"root": str(root), "own": f"{root}/lock_a/", "foreign": str(foreign), "inside": str(foreign.relative_to(root / "lock_b")),
-                    "landing": str(installation.settings.landing_root), "temp": str(installation.settings.temp_root),
-                    "secrets": str(installation.settings.secrets), "host": str(installation.settings.runtime), "lake": installation.postgres.names.lake}
+    yield session, {**places(installation.postgres, "lock_a", "lock_b"), "foreign": str(foreign), "inside": str(foreign.relative_to(root / "lock_b"))}
     session.close()
     (root / "lock_a" / "link").unlink()
 
 
 @pytest.mark.parametrize("what", REFUSED)
-def test_refused(locked, what: str) -> None:
+def test_case_33_refused(locked, what: str) -> None:
     session, names = locked
     with pytest.raises(duckdb.Error) as refused:
         session.con.execute(REFUSED[what].format(**names)).fetchall()
     assert "CANARY" not in str(refused.value)
+    assert what not in READS or REFUSAL.search(str(refused.value))  # else the report could not tell it from a failure
     assert "syntax error" not in str(refused.value)
     with pytest.raises(duckdb.Error):
         session.con.execute("ROLLBACK")  # no transaction was left open by the refusal
 
 
+@pytest.mark.parametrize("statement", [
+    "SELECT * FROM read_parquet('{root}/lock_a2/**/*.parquet')", "SELECT * FROM read_text('{landing}/lock_a2/**')", "SELECT * FROM glob('{root}/lock_a2*')",
+    "SELECT * FROM read_parquet('{root}/lock_a*/**/*.parquet')", "COPY (SELECT 1) TO '{root}/lock_a2/z.csv'", "SELECT * FROM read_parquet('{own}link/mine/rows/*.parquet')",
+])  # fmt: skip
+def test_cases_30_31_a_sibling_whose_name_begins_alike_and_a_link_are_refused(locked, statement: str) -> None:
+    session, names = locked
+    assert list(Path(names["root"], "lock_a2").rglob("*.parquet"))  # there is something to read
+    with pytest.raises(duckdb.PermissionException) as refused:
+        session.con.execute(statement.format(**names)).fetchall()
+    assert "CANARY" not in str(refused.value)
+
+
 @pytest.mark.parametrize("statement", ALLOWED)
-def test_allowed_and_without_a_foreign_canary(locked, statement: str) -> None:
+def test_case_33_allowed_and_without_a_foreign_canary(locked, statement: str) -> None:
     session, names = locked
     text = str(session.con.execute(statement.format(**names)).fetchall())
     assert "CANARY-lock_b" not in text

@@ -90,14 +90,14 @@ def test_all_three_customers_have_figures(done, installation: Installation) -> N
     assert all(len(installation.kpis(name)) > 0 for name in OWNERS)
 
 
-def test_a_run_leaves_the_versions_figures_and_files_of_others_untouched(done, installation: Installation) -> None:
+def test_case_42_a_run_leaves_the_versions_figures_and_files_of_others_untouched(done, installation: Installation) -> None:
     assert done["before"]["iso_b"][0]
     assert done["before"]["files"]
     assert others_state(installation) == done["before"]
 
 
 @pytest.mark.parametrize("name", OWNERS)
-def test_a_customers_lake_files_hold_its_own_canaries_only(done, installation: Installation, name: str) -> None:
+def test_case_38_a_customers_lake_files_hold_its_own_canaries_only(done, installation: Installation, name: str) -> None:
     files = list(Path(installation.settings.lake_path(name)).rglob("*.parquet"))
     raw = b"".join(path.read_bytes() for path in files).decode("latin-1")
     decoded = "".join(str(pq.read_table(path).to_pylist()) for path in files)  # compressed pages hide text from a search of bytes
@@ -106,7 +106,7 @@ def test_a_customers_lake_files_hold_its_own_canaries_only(done, installation: I
 
 
 @pytest.mark.parametrize("name", OWNERS)
-def test_a_customers_warehouse_rows_hold_its_own_canaries_only(done, installation: Installation, name: str) -> None:
+def test_case_38_a_customers_warehouse_rows_hold_its_own_canaries_only(done, installation: Installation, name: str) -> None:
     with installation.superuser(installation.postgres.names.warehouse) as connection:
         text = ""
         for table in relations(installation):
@@ -115,7 +115,7 @@ def test_a_customers_warehouse_rows_hold_its_own_canaries_only(done, installatio
     assert owners_in(text) == {name}
 
 
-def test_no_delivered_value_stands_in_any_event_of_dagster(done, installation: Installation) -> None:
+def test_cases_44_45_no_delivered_value_stands_in_any_event_of_dagster(done, installation: Installation) -> None:
     """Not even the customer's own: the rules on provider and currency fail on canaries, which are values of columns that are not public."""
     assert done["runs"]["iso_a"].checks["cloud_usage.provider__be_in_set"] is False
     assert done["runs"]["iso_a"].checks["equipment.currency__match_regex"] is False
@@ -125,13 +125,19 @@ def test_no_delivered_value_stands_in_any_event_of_dagster(done, installation: I
     assert {name: owners_in(text) for name, text in found.items()} == {name: set() for name in OWNERS}
 
 
-def test_no_password_stands_in_any_event_of_dagster(done, installation: Installation) -> None:
+def test_case_45_no_password_and_no_delivered_value_stands_in_any_event_or_log(done, installation: Installation) -> None:
+    """Events of Dagster, and every log of the installation; the lake's files, the deliveries and the secrets themselves are apart."""
+    home = installation.settings.home
     passwords = [path.read_text() for path in installation.settings.secrets.iterdir()]
     assert len(passwords) > 8
-    assert [word for text in events(installation).values() for word in passwords if word in text] == []
+    logs = [home / "postgres" / "log", *(path for folder in ("dagster", "notices", "compiled") for path in (home / folder).rglob("*") if path.is_file())]
+    told = {**events(installation), **{str(path): path.read_bytes().decode("latin-1") for path in logs}}
+    assert len(told[str(logs[0])]) > 100
+    assert [(place, word) for place, text in told.items() for word in passwords if word in text] == []
+    assert {place: owners_in(text) for place, text in told.items() if owners_in(text)} == {}
 
 
-def test_a_refused_file_of_another_customer_is_named_without_its_values(done, installation: Installation, tmp_path: Path) -> None:
+def test_case_40_a_refused_file_of_another_customer_is_named_without_its_values(done, installation: Installation, tmp_path: Path) -> None:
     strange = billing(tmp_path / "bill.csv", canary("iso_b", "owner"), {"ServiceName": canary("iso_b", 1)})
     with pytest.raises(DeliveryError) as refused:
         installation.land("iso_a", "cloud_billing", [strange], "2024-10")
@@ -147,7 +153,7 @@ READABLE = ["greenit_platinum.kpi_monthly", "greenit_platinum.kpi_monthly_live",
 
 
 @pytest.mark.parametrize("relation", READABLE)
-def test_a_reader_sees_one_customer_and_without_one_nothing(done, installation: Installation, relation: str) -> None:
+def test_cases_01_02_a_reader_sees_one_customer_and_without_one_nothing(done, installation: Installation, relation: str) -> None:
     query = f"SELECT DISTINCT customer_id FROM {relation}"
     assert [row["customer_id"] for row in installation.query(query, customer="iso_a")] == ["iso_a"]
     assert installation.query(query) == []
@@ -157,7 +163,7 @@ def test_a_reader_sees_one_customer_and_without_one_nothing(done, installation: 
             assert (id, connection.execute(query).fetchall()) == (id, [])
 
 
-def test_a_setting_local_to_a_transaction_ends_with_it(done, installation: Installation) -> None:
+def test_case_05_a_setting_local_to_a_transaction_ends_with_it(done, installation: Installation) -> None:
     query = "SELECT count(*) FROM platform.live_version"
     with installation.postgres.connect(READER, autocommit=True) as connection:
         with connection.transaction():
@@ -175,26 +181,26 @@ def test_a_setting_local_to_a_transaction_ends_with_it(done, installation: Insta
     "COPY (SELECT 1) TO PROGRAM 'true'", "SELECT pg_read_file('PG_VERSION')", "SELECT lo_import('/etc/hostname')", "SET ROLE strata_writer",
     "SET SESSION AUTHORIZATION postgres", "SELECT 1 FROM pg_authid",
 ])
-def test_the_reader_may_not(done, installation: Installation, statement: str) -> None:
+def test_cases_15_16_20_the_reader_may_not(done, installation: Installation, statement: str) -> None:
     with installation.postgres.connect(READER, customer="iso_a") as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
         connection.execute(statement)
 
 
-def test_switching_row_security_off_is_an_error_and_no_data(done, installation: Installation) -> None:
+def test_case_16_switching_row_security_off_is_an_error_and_no_data(done, installation: Installation) -> None:
     with installation.postgres.connect(READER, customer="iso_a") as connection:
         connection.execute("SET row_security = off")
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="affected by row-level security"):
             connection.execute("SELECT 1 FROM greenit_platinum.kpi_monthly_live")
 
 
-def test_a_writer_cannot_insert_a_row_of_another_customer(done, installation: Installation) -> None:
+def test_case_13_a_writer_cannot_insert_a_row_of_another_customer(done, installation: Installation) -> None:
     for table in relations(installation):
         refused = pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level security|permission denied for table")
         with installation.postgres.connect(WRITER, customer="iso_a") as connection, refused:
             connection.execute(sql.SQL("INSERT INTO {} (customer_id) VALUES ('iso_b')").format(sql.Identifier(*table)))
 
 
-def test_a_writer_can_neither_move_nor_reach_rows_of_another_customer(done, installation: Installation) -> None:
+def test_case_13_a_writer_can_neither_move_nor_reach_rows_of_another_customer(done, installation: Installation) -> None:
     with installation.postgres.connect(WRITER, customer="iso_a") as connection:
         assert connection.execute("DELETE FROM greenit_platinum.kpi_monthly WHERE customer_id = 'iso_a2'").rowcount == 0
         assert connection.execute("UPDATE platform.table_version SET verdict = 'failed' WHERE customer_id <> 'iso_a'").rowcount == 0
@@ -205,7 +211,7 @@ def test_a_writer_can_neither_move_nor_reach_rows_of_another_customer(done, inst
 # the catalog: what protects tables that nobody has written yet
 
 
-def test_row_level_security_is_enabled_and_forced_on_every_table_of_ours(done, installation: Installation) -> None:
+def test_case_09_row_level_security_is_enabled_and_forced_on_every_table_of_ours(done, installation: Installation) -> None:
     with installation.superuser(installation.postgres.names.warehouse) as connection:
         rows = connection.execute(f"""SELECT n.nspname || '.' || c.relname, c.relrowsecurity AND c.relforcerowsecurity FROM pg_class c
             JOIN pg_namespace n ON n.oid = c.relnamespace WHERE ({OURS}) AND c.relkind IN ('r', 'p')""").fetchall()
@@ -213,7 +219,7 @@ def test_row_level_security_is_enabled_and_forced_on_every_table_of_ours(done, i
     assert [name for name, is_forced in rows if not is_forced] == []
 
 
-def test_every_table_has_the_two_policies_and_no_other(done, installation: Installation) -> None:
+def test_case_11_every_table_has_the_two_policies_and_no_other(done, installation: Installation) -> None:
     own, migration = "(customer_id = ( SELECT platform.customer() AS customer))", "true"
     with installation.superuser(installation.postgres.names.warehouse) as connection:
         rows = connection.execute("SELECT schemaname, tablename, policyname, roles::text, cmd, qual, with_check FROM pg_policies").fetchall()
@@ -221,7 +227,7 @@ def test_every_table_has_the_two_policies_and_no_other(done, installation: Insta
     assert {row[:2] for row in rows} == set(relations(installation))
 
 
-def test_every_view_reads_as_its_reader_and_nothing_is_materialized(done, installation: Installation) -> None:
+def test_case_10_every_view_reads_as_its_reader_and_nothing_is_materialized(done, installation: Installation) -> None:
     with installation.superuser(installation.postgres.names.warehouse) as connection:
         views = connection.execute(f"""SELECT c.relname, c.relkind, coalesce('security_invoker=true' = ANY(c.reloptions), false) FROM pg_class c
             JOIN pg_namespace n ON n.oid = c.relnamespace WHERE ({OURS}) AND c.relkind IN ('v', 'm')""").fetchall()
@@ -229,7 +235,7 @@ def test_every_view_reads_as_its_reader_and_nothing_is_materialized(done, instal
     assert [name for name, kind, is_invoker in views if kind == b"m" or kind == "m" or not is_invoker] == []
 
 
-def test_no_function_runs_as_its_owner(done, installation: Installation) -> None:
+def test_case_10_no_function_runs_as_its_owner(done, installation: Installation) -> None:
     with installation.superuser(installation.postgres.names.warehouse) as connection:
         rows = connection.execute("SELECT proname, prosecdef FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace "
                                   "WHERE n.nspname NOT IN ('pg_catalog', 'information_schema')").fetchall()
@@ -237,7 +243,7 @@ def test_no_function_runs_as_its_owner(done, installation: Installation) -> None
     assert [name for name, is_definer in rows if is_definer] == []
 
 
-def test_customer_id_comes_first_in_every_unique_index(done, installation: Installation) -> None:
+def test_case_14_customer_id_comes_first_in_every_unique_index(done, installation: Installation) -> None:
     """Else a unique violation would tell that another customer has a value."""
     with installation.superuser(installation.postgres.names.warehouse) as connection:
         rows = connection.execute(f"""SELECT i.indexrelid::regclass::text, a.attname FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
@@ -247,7 +253,7 @@ def test_customer_id_comes_first_in_every_unique_index(done, installation: Insta
     assert [index for index, first in rows if first != "customer_id"] == []
 
 
-def test_no_other_schema_of_the_warehouse_holds_tables(done, installation: Installation) -> None:
+def test_case_09_no_other_schema_of_the_warehouse_holds_tables(done, installation: Installation) -> None:
     """A table of ours in a schema that the queries above do not know would escape them; `public` holds the migration tool's own."""
     with installation.superuser(installation.postgres.names.warehouse) as connection:
         rows = connection.execute(f"""SELECT DISTINCT n.nspname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace

@@ -59,7 +59,7 @@ def test_nobody_gets_in_without_the_right_password(prepared: Installation, role:
         psycopg.connect(make_conninfo(**login))
 
 
-def test_attributes_of_our_roles(prepared: Installation) -> None:
+def test_case_08_attributes_of_our_roles(prepared: Installation) -> None:
     with prepared.superuser() as connection:
         rows = connection.execute("""SELECT rolname, rolsuper, rolcreaterole, rolcreatedb, rolreplication, rolbypassrls FROM pg_roles
             WHERE starts_with(rolname, 'strata_') OR starts_with(rolname, 'lake_') ORDER BY 1""").fetchall()
@@ -77,7 +77,7 @@ def test_attributes_of_our_roles(prepared: Installation) -> None:
     }
 
 
-def test_a_lake_role_owns_its_schema_and_nothing_else(prepared: Installation) -> None:
+def test_case_33_a_lake_role_owns_its_schema_and_nothing_else(prepared: Installation) -> None:
     with prepared.superuser(prepared.postgres.names.lake) as connection:
         owned = connection.execute("SELECT nspowner::regrole::text, nspname FROM pg_namespace WHERE starts_with(nspname, 'lake_role_') ORDER BY 1").fetchall()
         assert owned == [("lake_role_a", "lake_role_a"), ("lake_role_b", "lake_role_b")]
@@ -86,7 +86,7 @@ def test_a_lake_role_owns_its_schema_and_nothing_else(prepared: Installation) ->
                                   [prepared.postgres.names.warehouse]).fetchone() == (False, False, False, True)
 
 
-def test_only_the_migrator_owns_what_migrations_made(prepared: Installation) -> None:
+def test_case_08_only_the_migrator_owns_what_migrations_made(prepared: Installation) -> None:
     with prepared.superuser(prepared.postgres.names.warehouse) as connection:
         owners = connection.execute("""SELECT DISTINCT c.relowner::regrole::text FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
             WHERE n.nspname = 'platform' OR starts_with(n.nspname, 'greenit_')""").fetchall()
@@ -97,7 +97,7 @@ def test_only_the_migrator_owns_what_migrations_made(prepared: Installation) -> 
     (WRITER, {"warehouse"}), (READER, {"warehouse"}), (BACKUP, {"warehouse"}), (ORCHESTRATOR, {"dagster"}), (MIGRATOR, {"warehouse"}),
     (lake_role("role_a"), {"lake", "warehouse"}),
 ])
-def test_each_role_reaches_its_own_database(prepared: Installation, role: str, reached: set[str]) -> None:
+def test_case_20_each_role_reaches_its_own_database(prepared: Installation, role: str, reached: set[str]) -> None:
     names = vars(prepared.postgres.names)
     with prepared.superuser() as connection:
         allowed = {kind for kind, name in names.items() if connection.execute("SELECT has_database_privilege(%s, %s, 'connect')", [role, name]).fetchone()[0]}

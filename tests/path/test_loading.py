@@ -20,13 +20,15 @@ PLAIN = ("x", 0.5, Decimal("1.5"), Decimal("2.25"), 7, True, date(2024, 9, 30), 
 
 
 @pytest.fixture(scope="module")
-def prepared(installation: Installation) -> Installation:
+def prepared(installation: Installation) -> Iterator[Installation]:
     installation.declare("loads")
     columns = ", ".join(f"{name} {pg_type(kind)}" for name, kind in COLUMNS.items())
     with installation.superuser(installation.postgres.names.warehouse) as connection:
         connection.execute(f"CREATE SCHEMA loads; GRANT USAGE ON SCHEMA loads TO PUBLIC; CREATE TABLE loads.rows (customer_id text, version bigint, {columns});"
                            f"GRANT INSERT ON loads.rows TO {LOADER}; GRANT SELECT, DELETE ON loads.rows TO {lake_role('loads')}")
-    return installation
+    yield installation
+    with installation.superuser(installation.postgres.names.warehouse) as connection:
+        connection.execute("DROP SCHEMA loads CASCADE")  # an unprotected table: whoever opens a session after this would be refused
 
 
 @pytest.fixture

@@ -1,0 +1,96 @@
+"""An S3 server on loopback that judges every request by the policy of its key, and an installation whose landing and lake lie there."""
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from resources.object_store import policy
+from tests.installation import Installation, make_installation, stop
+
+BUCKET = "strata-test"
+NAMES = ("obj_a", "obj_b", "obj_a2")
+ROOT = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+
+
+@dataclass
+class Store:
+    """The server: its address, and keys by who has them."""
+
+    endpoint: str
+    keys: dict[str, tuple[str, str]]
+
+    def client(self, who: str) -> Any:
+        key_id, secret = self.keys[who]
+        return boto3.client("s3", endpoint_url=self.endpoint, region_name="us-east-1", aws_access_key_id=key_id, aws_secret_access_key=secret)
+
+    def user(self, who: str, document: dict[str, Any]) -> None:
+        iam = boto3.client("iam", endpoint_url=self.endpoint, region_name="us-east-1", aws_access_key_id="setup", aws_secret_access_key="setup")
+        iam.create_user(UserName=who)
+        iam.put_user_policy(UserName=who, PolicyName="own", PolicyDocument=json.dumps(document))
+        made = iam.create_access_key(UserName=who)["AccessKey"]
+        self.keys[who] = (made["AccessKeyId"], made["SecretAccessKey"])
+
+    def objects(self) -> list[str]:
+        pages = self.client("root").get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
+        return [found["Key"] for page in pages for found in page.get("Contents", [])]
+
+
+@pytest.fixture(scope="session")
+def store() -> Iterator[Store]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    child = subprocess.Popen([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    made = Store(f"http://127.0.0.1:{port}", {"setup": ("setup", "setup")})
+    try:
+        for _ in range(150):
+            with suppress(OSError), urllib.request.urlopen(f"{made.endpoint}/moto-api/data.json", timeout=5):
+                break
+            time.sleep(0.2)
+        made.client("setup").create_bucket(Bucket=BUCKET)
+        yield made
+    finally:
+        child.terminate()
+        child.wait(20)
+
+
+@pytest.fixture(scope="session")
+def remote(store: Store) -> Iterator[Installation]:
+    """Each customer's login has the policy that `strata customers storage-policy` prints; from then on the server judges."""
+    environment = dict(os.environ)
+    home = Path(tempfile.mkdtemp(prefix="strata-s3-"))
+    os.environ.update(STRATA_LAKE_ROOT=f"s3://{BUCKET}/lake", STRATA_LANDING_ROOT=f"s3://{BUCKET}/landing", STRATA_S3_ENDPOINT=store.endpoint)
+    made = make_installation(home / "home", home / "customers")
+    try:
+        store.user("root", ROOT)
+        for name in NAMES:
+            made.declare(name)
+            store.user(name, policy(made.settings, name))
+            secret = made.settings.secrets / f"s3_{name}"
+            secret.write_text(json.dumps(dict(zip(("key_id", "secret"), store.keys[name], strict=True))))
+            secret.chmod(0o600)
+        judged = urllib.request.Request(f"{store.endpoint}/moto-api/reset-auth", data=b"0", method="POST", headers={"Content-Type": "text/plain"})
+        with urllib.request.urlopen(judged, timeout=10) as answer:
+            assert answer.status == 200
+        yield made
+    finally:
+        stop(made)
+        shutil.rmtree(home, ignore_errors=True)
+        shutil.rmtree(made.settings.runtime, ignore_errors=True)
+        os.environ.clear()
+        os.environ.update(environment)
