@@ -9,7 +9,8 @@ from ibis import _
 
 from platform_assets.greenit.gold.data_quality import METERED
 from platform_assets.greenit.gold.in_force import join_grid, with_figures
-from platform_assets.greenit.gold.service_activity import days_in_window, in_months, service, summed
+from platform_assets.greenit.gold.service_activity import days_in_window, in_months, service
+from platform_assets.greenit.sums import exact_sum
 
 TOKENS = 1000.0
 DIMENSIONS = ("provider", "model", "country_code", "application_id", "org_unit")
@@ -27,7 +28,7 @@ def ai_drivers(ai_usage: ir.Table, months: ir.Table, language_model: ir.Table, g
     A model's figure holds the PUE of its datacentre; the water of its cooling is not known.
     """
     dated = days_in_window(ai_usage, months)
-    by_month = dated.group_by(*DIMENSIONS, "month_start").agg(tokens=summed(_.tokens_out), requests=summed(_.requests), lines=_.count())
+    by_month = dated.group_by(*DIMENSIONS, "month_start").agg(tokens=exact_sum(_.tokens_out), requests=exact_sum(_.requests), lines=_.count())
     take = {"model_id": "model_id", "kwh": "kwh_per_1k_tokens_out", "tech": "dq_tech"}
     met = with_figures(in_months(by_month, months), language_model, ("provider", "model"), "month_start", take)
     amount = met.tokens / TOKENS

@@ -15,11 +15,6 @@ ENDS = ("", "_min", "_max")
 SUM = "decimal(38, 12)"  # amounts are summed as decimals, so that their order changes no digit
 
 
-def summed(column: ir.Value) -> ir.FloatingValue:
-    """The exact sum of a column of doubles."""
-    return column.cast(SUM).sum().cast("float64")
-
-
 def months_in_force(contracts: ir.Table, months: ir.Table) -> ir.Table:
     """Contracts × months between start_date and end_date (its last day; NULL: open); adds `days_in_month` and `month_days`."""
     met = contracts.cross_join(months)

@@ -8,8 +8,9 @@ import ibis.expr.types as ir
 from ibis import _
 
 from platform_assets.greenit.gold.data_quality import METERED
-from platform_assets.greenit.gold.service_activity import days_in_window, in_months, service, summed, with_service_energy
+from platform_assets.greenit.gold.service_activity import days_in_window, in_months, service, with_service_energy
 from platform_assets.greenit.gold.web_page import bytes_of_visits, gigabytes
+from platform_assets.greenit.sums import exact_sum
 
 SEGMENTS = {"datacentre": "service", "network": "visitor", "device": "visitor"}  # -> whose it is
 LABELS = ("page_id", "country_code", "hosting_country_code", "application_id", "org_unit")
@@ -27,7 +28,7 @@ def traffic_by_month(web_traffic: ir.Table, web_page: ir.Table, months: ir.Table
     first = ibis.coalesce(met.first_view_share, 1.0)
     visit = bytes_of_visits(ibis.coalesce(met.bytes_per_view, met.loaded_bytes), first, 1.0 - first, ibis.coalesce(met.reload_share, 1.0))
     met = met.mutate(gb=gigabytes(visit * met.views.cast("float64"))).mutate(is_weighed=_.gb.notnull())
-    return met.group_by(*LABELS, "month_start", "is_weighed").agg(views=summed(_.views), gb=summed(_.gb), lines=_.count())
+    return met.group_by(*LABELS, "month_start", "is_weighed").agg(views=exact_sum(_.views), gb=exact_sum(_.gb), lines=_.count())
 
 
 def web_drivers(web_traffic: ir.Table, web_page: ir.Table, months: ir.Table, service_energy: ir.Table, pue: ir.Table, grid_factor: ir.Table) -> ir.Table:

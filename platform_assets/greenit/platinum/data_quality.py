@@ -7,6 +7,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
+from platform_assets.greenit.sums import exact_sum
 from platform_assets.tables import table
 
 CELL = ("period", "domain", "criterion", "method", "view")
@@ -28,10 +29,11 @@ def data_quality(impact: ir.Table, activity: ir.Table, coverage: ir.Table) -> ir
     )
     factor = ibis.coalesce(met.grid_id, met.factor_id, met.method_id)
     met = met.mutate(size=size, weighted=size * met.dq_score, basis=basis, error=size * met.gsd.ln(), factor=factor)
-    by_factor = met.group_by(*CELL, "factor").agg(error=_.error.sum())
-    errors = by_factor.group_by(*CELL).agg(squares=(_.error * _.error).sum())
-    shares = {f"{name}_size": met.size.sum(where=met.basis == name) for name in BASES}
-    summed = met.group_by(*CELL).agg(whole=_.size.sum(), weighted=_.weighted.sum(), flagged=_.size.sum(where=_.flags.notnull()), rows=_.count(), **shares)
+    by_factor = met.group_by(*CELL, "factor").agg(error=exact_sum(_.error))
+    errors = by_factor.group_by(*CELL).agg(squares=exact_sum(_.error * _.error))
+    shares = {f"{name}_size": exact_sum(met["size"], met.basis == name) for name in BASES}
+    sums = {"whole": exact_sum(met["size"]), "weighted": exact_sum(met.weighted), "flagged": exact_sum(met["size"], met.flags.notnull())}
+    summed = met.group_by(*CELL).agg(**sums, rows=_.count(), **shares)
     covered = coverage.select("domain", "criterion", "coverage_pct", period="month_start")
     joined = summed.left_join(errors, list(CELL)).left_join(covered, ["period", "domain", "criterion"])
     whole = joined.whole.nullif(0.0)

@@ -7,6 +7,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
+from platform_assets.greenit.sums import exact_sum
 from platform_assets.tables import table
 
 DAYS_PER_YEAR = 365.25
@@ -24,10 +25,10 @@ def fleet(activity: ir.Table) -> ir.Table:
     aged = owned.mutate(age_years=age, dated=owned.purchase_date.notnull().ifelse(owned.units, 0.0))
     aged = aged.mutate(unit_years=_.age_years * _.units)
     sums = {
-        "units": aged.units.sum(), "dated_units": aged.dated.sum(), "unit_years": aged.unit_years.sum(),
-        "past_lifetime_units": aged.units.sum(where=aged.age_years > aged.lifetime_years), "bought_units": aged.units.sum(where=aged.purchase_share == 1),
-        "retired_units": aged.units.sum(where=aged.disposal_share == 1), "refurbished_units": aged.units.sum(where=aged.condition == "refurbished"),
-        "metered_units": aged.units.sum(where=aged.dq_reliability == 1),
+        "units": exact_sum(aged.units), "dated_units": exact_sum(aged.dated), "unit_years": exact_sum(aged.unit_years),
+        "past_lifetime_units": exact_sum(aged.units, aged.age_years > aged.lifetime_years), "bought_units": exact_sum(aged.units, aged.purchase_share == 1),
+        "retired_units": exact_sum(aged.units, aged.disposal_share == 1), "refurbished_units": exact_sum(aged.units, aged.condition == "refurbished"),
+        "metered_units": exact_sum(aged.units, aged.dq_reliability == 1),
     }  # fmt: skip
     summed = aged.group_by("period", "domain", "item").agg(**sums)
     known = {name: ibis.coalesce(summed[name], 0.0) for name in sums}

@@ -9,6 +9,7 @@ from ibis import _
 
 from platform_assets.greenit.gold.limits import at_least, at_most
 from platform_assets.greenit.metrics import METRICS, Metric, Sum
+from platform_assets.greenit.sums import exact_sum
 from platform_assets.tables import table
 
 
@@ -40,4 +41,4 @@ def summed(what: Sum, tables: dict[str, ir.Table]) -> ir.Table:
     rows = tables[what.table]
     for column, wanted in what.where.items():
         rows = rows.filter(rows[column].isin(wanted) if isinstance(wanted, list) else rows[column] == wanted)
-    return rows.group_by("period").agg(total=rows[what.column].sum().cast("float64"))
+    return rows.group_by("period").agg(total=exact_sum(rows[what.column]))

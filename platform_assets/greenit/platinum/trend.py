@@ -7,6 +7,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
+from platform_assets.greenit.sums import exact_sum
 from platform_assets.tables import table
 
 COMPARED = {"previous_month": 1, "previous_year": 12}  # -> months back
@@ -35,7 +36,8 @@ def bridge(rows: ir.Table, window: ir.Table, name: str, back: int) -> ir.Table:
     now = rows.mutate(is_now=True).select(*LINK, "period", "value", "amount", "formula", "is_now")
     both = now.union(later.mutate(is_now=False).select(now.columns))
     halves = (("", both.is_now), ("_before", ~both.is_now))
-    sides = {f"{column}{suffix}": both[column].sum(where=side) for column in ("value", "amount") for suffix, side in halves}
+    sides = {f"value{suffix}": both.value.sum(where=side) for suffix, side in halves}
+    sides |= {f"amount{suffix}": exact_sum(both.amount, side) for suffix, side in halves}
     formulas = {"formula": both.formula.max(where=both.is_now), "formula_before": both.formula.max(where=~both.is_now)}
     met = both.group_by(*LINK, "period").agg(**sides, **formulas)
     met = met.cross_join(window).filter(_.period <= _.last, _.period >= (_.first.cast("timestamp") + ibis.interval(months=back)).date())
