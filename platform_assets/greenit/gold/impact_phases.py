@@ -9,7 +9,10 @@ import ibis.expr.types as ir
 from ibis import _
 
 from platform_assets.greenit.gold.categories import PHASES, PURCHASED_ELECTRICITY
+from platform_assets.greenit.gold.electricity_scope2 import lost_kwh
+from platform_assets.greenit.gold.embodied import items_carried
 from platform_assets.greenit.gold.in_force import WORLD, join_grid, with_figures
+from platform_assets.greenit.gold.use_phase import electricity_kwh
 from platform_assets.greenit.gold.water import datacentre_litres
 
 AMORTISED, PURCHASE_YEAR = "amortised", "purchase_year"
@@ -42,7 +45,7 @@ def use_phase(activity: ir.Table, grid: ir.Table) -> ir.Table:
     met = join_grid(activity.filter(_.energy_kwh.notnull()).drop("grid_id"), grid)
     is_water = met.criterion == WATER
     met = met.filter(~is_water | met.wue.notnull())
-    amounts = {f"amount{end}": is_water.ifelse(met[f"energy_kwh{end}"], met[f"energy_kwh{end}"] * met.pue) for end in ENDS}
+    amounts = {f"amount{end}": is_water.ifelse(met[f"energy_kwh{end}"], electricity_kwh(met[f"energy_kwh{end}"], met.pue)) for end in ENDS}
     one = ibis.literal(1.0)
     factors = {
         f"factor{end or '_value'}": is_water.ifelse(datacentre_litres(one, met.pue, met.wue, met[grid_end]), met[grid_end])
@@ -72,7 +75,7 @@ def grid_losses(electricity: ir.Table, grid_loss: ir.Table) -> ir.Table:
     share = ibis.coalesce(lost.loss_here, lost.loss_world)
     ids = {"factor_id": ibis.coalesce(lost.loss_id_here, lost.loss_id_world), "category": lost.grid_loss_category}
     said = {"ghg_method": ibis.literal("none"), "method_id": ibis.literal("A7-losses")}
-    return lost.mutate(**{f"amount{end}": lost[f"amount{end}"] * share for end in ENDS}, **ids, **said).filter(_.amount.notnull()).select(*SHAPE)
+    return lost.mutate(**{f"amount{end}": lost_kwh(lost[f"amount{end}"], share) for end in ENDS}, **ids, **said).filter(_.amount.notnull()).select(*SHAPE)
 
 
 def device_embodied(activity: ir.Table, device_factor: ir.Table, servers: ir.Table) -> ir.Table:
@@ -100,7 +103,7 @@ def booked(met: ir.Table, view: str, share: ir.Value) -> ir.Table:
     """Devices with their factors in one view: the amount is quantity × rate × share, in items. A month of no purchase has no row."""
     rate = (met.phase == "manufacturing").ifelse(met.condition_rate, 1.0)
     low, high = ((met.phase == "manufacturing").ifelse(met[name], 1.0) for name in ("condition_rate_min", "condition_rate_max"))
-    items = met.quantity.cast("float64") * met.usage_rate * share
+    items = items_carried(met.quantity.cast("float64"), met.usage_rate, share)
     category = met.phase.cases(*((phase, met[f"{phase}_category"]) for phase in PHASES))
     made = met.mutate(amount=items * rate, amount_min=items * low, amount_max=items * high, is_booked=(share > 0) if view == PURCHASE_YEAR else True)
     return shaped(
