@@ -7,6 +7,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
+from platform_assets.greenit.gold.flags import INCLUDES_UPSTREAM
 from platform_assets.tables import table
 
 CELL = ("period", "domain", "criterion", "method", "view")
@@ -31,7 +32,8 @@ def data_quality(impact: ir.Table, activity: ir.Table, coverage: ir.Table) -> ir
     by_factor = met.group_by(*CELL, "factor").agg(error=_.error.sum())
     errors = by_factor.group_by(*CELL).agg(squares=(_.error * _.error).sum())
     shares = {f"{name}_size": met.size.sum(where=met.basis == name) for name in BASES}
-    summed = met.group_by(*CELL).agg(whole=_.size.sum(), weighted=_.weighted.sum(), flagged=_.size.sum(where=_.flags.notnull()), rows=_.count(), **shares)
+    flagged = met["size"].sum(where=met.flags.notnull() & (met.flags != INCLUDES_UPSTREAM))
+    summed = met.group_by(*CELL).agg(whole=_.size.sum(), weighted=_.weighted.sum(), flagged=flagged, rows=_.count(), **shares)
     covered = coverage.select("domain", "criterion", "coverage_pct", period="month_start")
     joined = summed.left_join(errors, list(CELL)).left_join(covered, ["period", "domain", "criterion"])
     whole = joined.whole.nullif(0.0)
