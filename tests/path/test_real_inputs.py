@@ -143,7 +143,7 @@ def test_the_fleet_has_figures(fleet, installation: Installation) -> None:
 
 def traced_and_refused(installation: Installation, name: str) -> tuple[list[str], list[str]]:
     """KPIs of the newest month whose trace was found right: the impacts add up to the published cells and to the KPI, and the rows that the largest
-    impacts count were found. And those that nothing of this customer is part of.
+    impact counts were found. And those that nothing of this customer is part of.
     """
     query = "SELECT metric_id, period, value FROM greenit_platinum.metric_monthly_live WHERE period = (SELECT max(month_start) FROM greenit_gold.impact_live)"
     published = {row["metric_id"]: row for row in installation.query(query, customer=name, role=WRITER)}
@@ -154,7 +154,7 @@ def traced_and_refused(installation: Installation, name: str) -> tuple[list[str]
             if not one.is_traceable:
                 continue
             try:
-                found = trace(session, one.id, None, {}, 3, 1)
+                found = trace(session, one.id, None, {}, 1, 1)
             except TraceError:  # nothing of this kind: then nothing is published either
                 refused.append(one.id)
                 continue
