@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
@@ -164,3 +165,18 @@ def test_the_status_of_a_customer_shows_the_newest_month(metered: Installation):
 
 def test_the_cost_of_today_is_of_declared_customers(metered: Installation):
     assert cost(metered.postgres).customers == len(list(metered.settings.customers.glob("*.yaml")))
+
+
+def test_upkeep_is_one_command_that_may_be_repeated_and_tells_what_was_left(metered: Installation, tmp_path, monkeypatch):
+    monkeypatch.setenv("STRATA_CUSTOMERS", str(tmp_path))
+    for name in (PAYS, SAVES):
+        shutil.copy(metered.settings.customers / f"{name}.yaml", tmp_path)
+    for _again in range(2):
+        done = CliRunner().invoke(strata, ["upkeep"], catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        assert "of 2 customers removed" in done.output
+        assert "costs of 2 customers computed" in done.output
+    shutil.copy(tmp_path / f"{PAYS}.yaml", tmp_path / "never_applied.yaml")
+    left = CliRunner().invoke(strata, ["upkeep"])
+    assert (left.exit_code, "never_applied" in left.stderr) == (1, True)
+    assert "costs of 3 customers computed" in left.output
