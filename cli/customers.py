@@ -99,7 +99,7 @@ def _show(changes: list[Change], output: str, end: str) -> None:
 @click.option("--at", type=click.DateTime(["%Y-%m-%d"]), help="The day to judge freshness; default: today, by each customer's time zone.")
 @click.option("--format", "output", type=click.Choice(["table", "json"]), default="table")
 def status(customer_ids: tuple[str, ...], at: Any, output: str) -> None:
-    """Last run, freshness, open quarantine, live publication, rows and lake bytes of each customer."""
+    """Last run, freshness, open quarantine, live publication, rows, lake bytes and cost of each customer."""
     from cli.main import started
     from platform_assets.standing import standings
     from resources.orchestrator import instance
@@ -196,11 +196,16 @@ def _table(found: list[Standing]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("customer", "status", "last run", "when (UTC)", "freshness", "quarantine", "live", "since (UTC)", "rows", "lake")
+    table = Table("customer", "status", "last run", "when (UTC)", "freshness", "quarantine", "live", "since (UTC)", "rows", "lake", "cost of")
     for one in found:
         table.add_row(one.customer, one.status, (one.run_state or "–").lower(), _moment(one.run_at), one.freshness, f"{one.quarantine_open:,}",
-                      str(one.publication or "–"), _moment(one.published_at), f"{one.live_rows:,}", size(one.lake_bytes))
-    Console(width=max(140, Console().width)).print(table)
+                      str(one.publication or "–"), _moment(one.published_at), f"{one.live_rows:,}", size(one.lake_bytes), _cost(one))
+    Console(width=max(170, Console().width)).print(table)
+
+
+def _cost(one: Standing) -> str:
+    """`2024-09 $0.0123, 0.004 kWh`: the newest month of the clock."""
+    return f"{one.cost_month:%Y-%m} ${one.cost_usd:,.3g}, {one.energy_kwh:,.3g} kWh" if one.cost_month else "–"
 
 
 def _moment(value: datetime | None) -> str:

@@ -312,6 +312,29 @@ def gc(keep: int) -> None:
 
 
 @strata.command()
+def upkeep() -> None:
+    """What the schedule `upkeep` does every night: gc, Dagster's old runs forgotten, everybody's costs computed. Exit code 1 if something was left."""
+    from platform_assets.collection import collect
+    from platform_assets.upkeep import cost, history
+    from resources.orchestrator import instance
+
+    postgres = started()
+    instance(postgres)  # Dagster makes its tables when it is first opened
+    done = collect(postgres, settings())
+    for name, found in done.items():
+        if isinstance(found, StrataError):
+            click.secho(f"{name}: {type(found).__name__}: {found}", fg="red", err=True)
+    collected = [found for found in done.values() if not isinstance(found, StrataError)]
+    click.echo(f"{sum(one.versions for one in collected)} versions and {sum(one.rows for one in collected):,} rows of {len(collected)} customers removed")
+    gone, costs = history(postgres), cost(postgres)
+    click.echo(f"{gone.runs} runs, {gone.events:,} events and {gone.backfills} backfills of more than {settings().history_days} days ago forgotten")
+    click.echo(f"costs of {costs.customers} customers computed: {costs.cost_usd:.4f} USD in the months that are metered")
+    if costs.unpriced:
+        click.secho(f"{costs.unpriced} months have hours without a price: complete parameters/platform_*.csv", fg="red", err=True)
+    sys.exit(bool(costs.unpriced) or len(collected) < len(done))
+
+
+@strata.command()
 @click.option("--port", type=int, default=3000)
 def ui(port: int) -> None:
     """Serve Dagster on loopback: webserver, daemon and code server. Ctrl-C ends it."""

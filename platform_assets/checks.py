@@ -44,7 +44,7 @@ def checks_of(made: Contract) -> dg.AssetChecksDefinition:
 
         @dg.multi_asset_check(name="_".join([*key.path, "rules"]), specs=specs, retry_policy=TRANSIENT, required_resource_keys={"sessions"})
         def rules(context: dg.AssetCheckExecutionContext) -> Iterator[dg.AssetCheckResult]:
-            session = session_of_step(context)
+            session = session_of_step(context, spec.qualified)
             version = session.written.get(spec.qualified) or versions.newest(session.lock, session.customer_id, spec.qualified)
             if version is None:
                 raise dg.Failure(f"{spec.qualified} has no version to check for customer {session.customer_id}", allow_retries=False)

@@ -22,6 +22,7 @@ from platform_assets.publication import publication_of
 from platform_assets.quarantine import quarantine_of
 from platform_assets.refreshes import refreshes_sensor
 from platform_assets.tables import LAYERS, MONTHS, QUARANTINED_SHARE, input_key, owners_of, reference_contracts
+from platform_assets.upkeep import upkeep_assets, upkeep_schedule
 from resources.backfills import RUN_TAGS
 from resources.lake import lake_io_manager
 from resources.reference import reference_io_manager
@@ -59,11 +60,12 @@ def definitions_of(domain: ModuleType) -> dg.Definitions:
     quarantine = quarantine_of(name, contracts)
     everything = dg.AssetSelection.groups(*LAYERS, "publication", "quarantine")
     return dg.Definitions(
-        assets=[*assets, publication, quarantine, isolation_report(), *_references(assets, contracts)],
+        assets=[*assets, publication, quarantine, isolation_report(), *upkeep_assets(), *_references(assets, contracts)],
         asset_checks=[checks_of(made) for made in contracts],
         jobs=[dg.define_asset_job(f"{name}_customer", everything, partitions_def=CUSTOMERS, tags=RUN_TAGS,
                                   description=EVERYTHING)],
         resources=RESOURCES,
+        schedules=[upkeep_schedule()],
         sensors=[*sensors(), joining_sensor(), refreshes_sensor(everything)],
         executor=dg.in_process_executor,
     )

@@ -28,6 +28,9 @@ ROWS = """SELECT customer_id, sum(row_count)::bigint AS live_rows FROM platform.
 PUBLICATION = """SELECT DISTINCT ON (customer_id) customer_id, publication_id AS publication, published_at FROM platform.publication
     WHERE customer_id = ANY(%(names)s) ORDER BY customer_id, publication_id DESC"""
 BYTES = "SELECT customer_id, sum(bytes)::bigint AS lake_bytes FROM platform.lake_object WHERE customer_id = ANY(%(names)s) GROUP BY customer_id"
+COST = """SELECT customer_id, max(month) AS cost_month, sum(cost_usd) AS cost_usd, sum(energy_kwh) AS energy_kwh, sum(impact_kgco2e) AS impact_kgco2e
+    FROM platform.platform_cost WHERE customer_id = ANY(%(names)s)
+    AND (customer_id, month) IN (SELECT customer_id, max(month) FROM platform.platform_cost GROUP BY 1) GROUP BY 1"""
 DELIVERIES = "SELECT DISTINCT customer_id, source, period, landed_at FROM platform.delivery WHERE customer_id = ANY(%(names)s) AND state = 'accepted'"
 RUNS = """SELECT DISTINCT ON (partition) partition AS customer_id, run_id, status AS run_state, end_time, start_time, create_timestamp FROM runs
     WHERE partition = ANY(%(names)s) ORDER BY partition, id DESC"""
@@ -35,7 +38,9 @@ RUNS = """SELECT DISTINCT ON (partition) partition AS customer_id, run_id, statu
 
 @dataclass(frozen=True)
 class Standing:
-    """One customer now. Counts are 0 and times None where there is nothing yet; times are UTC, bytes those of the lake's files."""
+    """One customer now. Counts are 0 and times None where there is nothing yet; times are UTC, bytes those of the lake's files. The cost (US dollars,
+    kWh, kgCO2e) is that of the newest month of the clock, as of the last upkeep.
+    """
 
     customer: str
     status: str
@@ -50,19 +55,23 @@ class Standing:
     published_at: datetime | None
     live_rows: int
     lake_bytes: int
+    cost_month: date | None
+    cost_usd: float | None
+    energy_kwh: float | None
+    impact_kgco2e: float | None
 
     @property
     def facts(self) -> dict[str, Any]:
         """The same as plain values, for JSON."""
-        return {name: value.isoformat() if isinstance(value, datetime) else list(value) if isinstance(value, tuple) else value
+        return {name: value.isoformat() if isinstance(value, date) else list(value) if isinstance(value, tuple) else value
                 for name, value in vars(self).items()}
 
 
 def standings(postgres: Postgres, customers: Mapping[str, Customer], at: date | None = None) -> list[Standing]:
-    """Every given customer, in six queries. `at`: the day to judge freshness; default: today, by each customer's time zone."""
+    """Every given customer, in seven queries. `at`: the day to judge freshness; default: today, by each customer's time zone."""
     with postgres.connect(BACKUP) as connection:
         figures: dict[str, dict[str, Any]] = {name: {} for name in customers}
-        for query in (QUARANTINE, ROWS, PUBLICATION, BYTES):
+        for query in (QUARANTINE, ROWS, PUBLICATION, BYTES, COST):
             for row in _rows(connection, query, customers):
                 figures[row["customer_id"]].update(row)
         received: dict[str, dict[str, list[Received]]] = {name: {} for name in customers}
@@ -82,7 +91,8 @@ def _standing(customer: Customer, found: Mapping[str, Any], received: Mapping[st
         customer.id, customer.status, customer.schedule, found.get("run_state"), found.get("run_id"),
         datetime.fromtimestamp(moment, UTC) if moment else created and created.replace(tzinfo=UTC),
         _worst(sources), tuple(one.source for one in sources if one.is_late), found.get("quarantine_open") or 0,
-        found.get("publication"), found.get("published_at"), found.get("live_rows") or 0, found.get("lake_bytes") or 0)
+        found.get("publication"), found.get("published_at"), found.get("live_rows") or 0, found.get("lake_bytes") or 0,
+        found.get("cost_month"), *(None if found.get(name) is None else float(found[name]) for name in ("cost_usd", "energy_kwh", "impact_kgco2e")))
 
 
 def _worst(sources: list[Freshness]) -> str:

@@ -30,6 +30,7 @@ from resources.sandbox import sandbox
 from resources.session_limits import SessionLimits, session_limits
 from resources.settings import Settings
 from resources.storage import TableSpec, landing_name
+from resources.usage import Meter
 from resources.versions import Version, confirm, next_number
 
 if TYPE_CHECKING:
@@ -80,8 +81,8 @@ def fenced(function: Callable) -> Callable:
 class Session:
     """One customer's session. Opened lazily, closed by `close()`; holds the customer's lock from the first connection on."""
 
-    def __init__(self, settings: Settings, postgres: Postgres, customer: Customer, run: RunIdentity) -> None:
-        self.settings, self.postgres, self.customer, self.run = settings, postgres, customer, run
+    def __init__(self, settings: Settings, postgres: Postgres, customer: Customer, run: RunIdentity, meter: Meter | None = None) -> None:
+        self.settings, self.postgres, self.customer, self.run, self.meter = settings, postgres, customer, run, meter
         self.customer_id = customer.id
         self.written: dict[str, Version] = {}
         self.sources: dict[str, Source] = {}
@@ -102,7 +103,7 @@ class Session:
         """The connection that holds the customer's advisory lock, taken before any transaction; raises BusyError."""
         connection = locked(self.postgres, self.customer_id)
         self._opened.append("lock")
-        return connection
+        return self.meter.watch(connection) if self.meter else connection
 
     @cached_property
     def fence(self) -> int:
@@ -146,7 +147,7 @@ class Session:
         connection.execute(f"SET enable_nestloop = off; SET enable_sort = off; SET jit = off; {bounds}")
         connection.commit()  # a new version has no statistics yet: nested loops took minutes and sorted groups 0.7 s where hashing takes 0.1 s
         self._opened.append("warehouse")
-        return connection
+        return self.meter.watch(connection) if self.meter else connection
 
     @cached_property
     def con(self) -> duckdb.DuckDBPyConnection:
@@ -209,9 +210,12 @@ class Session:
                        correction_id=self.newest_correction, **counted)
 
     def close(self) -> None:
-        """Close what was opened; the lock goes last."""
+        """Close what was opened and write down what a metered run took up; the lock goes last."""
         with suppress(duckdb.Error):
             self._stack.close()
+        if self.meter and "lock" in self._opened:
+            with suppress(psycopg.Error):  # a run's result does not hang on its metering
+                self.meter.write(self.lock, self.customer_id, self.run.run_id, {name: version.row_count for name, version in self.written.items()})
         for name in reversed(self._opened):
             opened = getattr(self, name)
             with suppress(psycopg.Error):  # a connection that is already broken is closed enough

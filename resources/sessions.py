@@ -24,6 +24,7 @@ from resources.revision import code_commit
 from resources.session import RunIdentity, Session
 from resources.settings import Settings, settings
 from resources.storage import TableSpec, spec_of
+from resources.usage import RULES, TABLE, Meter
 
 AS_OF_TAG = "strata/as_of"
 PARAMETERS_TAG = "strata/parameters"
@@ -36,6 +37,7 @@ class Sessions:
     def __init__(self, run: RunIdentity, configured: Settings, pin: str | None = None, even_if_paused: bool = False) -> None:
         self.run, self.settings, self.pin, self.even_if_paused = run, configured, pin, even_if_paused
         self.postgres = Postgres(configured)
+        self.meter = Meter()
         self._session: Session | None = None
 
     def of(self, customer_id: str) -> Session:
@@ -43,7 +45,7 @@ class Sessions:
             found = customer(customer_id, self.settings.customers)
             refuse_paused(found, self.even_if_paused)
             state = state_of(self.settings, found.id, self.pin)
-            self._session = Session(self.settings, self.postgres, found, replace(self.run, parameters=state, parameter_version=state.name))
+            self._session = Session(self.settings, self.postgres, found, replace(self.run, parameters=state, parameter_version=state.name), self.meter)
         elif self._session.customer_id != customer_id:
             raise CustomerError("this run already belongs to another customer", customer=customer_id, fix="launch one run per customer")
         return self._session
@@ -109,12 +111,20 @@ def permanent(function: Callable) -> Callable:
 
 
 @permanent
-def session_of_step(context: Any) -> Session:
-    """The session of a check's or an asset's own context."""
-    return _session(context, context.resources.sessions)
+def session_of_step(context: Any, checked: str | None = None) -> Session:
+    """The session of a check's or an asset's own context. `checked`: the table that a step of checks is about."""
+    return _session(context, context.resources.sessions, checked)
 
 
-def _session(step: Any, held: Sessions) -> Session:
+def _session(step: Any, held: Sessions, checked: str | None = None) -> Session:
+    """Who asks is who takes up what follows: the meter runs for its table from here on."""
     if not step.has_partition_key:
         raise CustomerError("a run needs exactly one customer as its partition", fix="launch it with one partition key")
+    held.meter.at(checked or table_of_step(step.op_def.name), RULES if checked else TABLE)
     return held.of(step.partition_key)
+
+
+def table_of_step(name: str) -> str:
+    """`greenit__gold__activity`, as Dagster names the step of an asset, is `greenit_gold.activity`."""
+    *schema, table = name.split("__")
+    return f"{'_'.join(schema)}.{table}"

@@ -18,13 +18,14 @@ PROJECT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = ("dev", "staging", "prod")
 SOCKET_PATH_LIMIT = 107  # bytes that sun_path of a Linux unix socket holds, less the closing zero
 SOCKET_NAME = ".s.PGSQL.5432"
+MOST_DAYS = 36_500
 
 
 @dataclass(frozen=True)
 class Settings:
     """One installation. `dsn` is None with the embedded server, else `host=… port=…` of a server that Strata may administer.
 
-    `references` is the folder that holds parameters/ and vocabularies/."""
+    `references` is the folder that holds parameters/ and vocabularies/, `history_days` how long Dagster's finished runs are remembered."""
 
     environment: str
     home: Path
@@ -35,6 +36,7 @@ class Settings:
     references: Path = PROJECT
     landing_store: str | None = None
     s3_endpoint: str | None = None
+    history_days: int = 90
 
     @property
     def landing_root(self) -> Path:
@@ -80,6 +82,7 @@ def settings() -> Settings:
         references=Path(os.environ.get("STRATA_REFERENCES") or PROJECT).resolve(),
         landing_store=os.environ.get("STRATA_LANDING_ROOT"),
         s3_endpoint=os.environ.get("STRATA_S3_ENDPOINT"),
+        history_days=_days("STRATA_HISTORY_DAYS", 90),
     )
     length = len(os.fsencode(made.runtime / SOCKET_NAME))
     if made.dsn is None and length > SOCKET_PATH_LIMIT:
@@ -88,6 +91,14 @@ def settings() -> Settings:
             file=str(made.runtime), fix="set STRATA_RUNTIME to a shorter folder",
         )
     return made
+
+
+def _days(variable: str, usual: int) -> int:
+    """A whole number of days, at least one. Raises SettingsError."""
+    said = os.environ.get(variable) or str(usual)
+    if not said.isdecimal() or not 1 <= int(said) <= MOST_DAYS:
+        raise SettingsError(f"{variable} is no number of days from 1 to {MOST_DAYS}", fix=f"set it, or leave it out for {usual}")
+    return int(said)
 
 
 def _runtime(home: Path) -> Path:

@@ -124,7 +124,7 @@ def analytics(
     days = [month + timedelta(days=number) for number in range(0, 28, 7)]
     return [{"page": page, "day": day.isoformat(), "country": country, "views": str(200 + mixed(customer, page, day, country) % 3000),
              "bytes_per_view": str(measured or ""), "first_view_share": "0.7", "reload_share": "0.1", "hosting_country": hosting,
-             "application_id": "web", "org_unit": "Sales"}
+             "application_id": "web-shop", "org_unit": "Sales"}
             for page in pages for day in days for country in countries]
 
 

@@ -36,7 +36,7 @@ class Sum:
 
 @dataclass(frozen=True)
 class Metric:
-    """One KPI: `of`, or `of` / `over`, times `scale`, cut to `limits`. `dimensions` are those it can be cut by in kpi_monthly and kpi_dimension."""
+    """One KPI: `of`, or `of` / `over`, times `scale`. `dimensions` are those it can be cut by in kpi_monthly and kpi_dimension."""
 
     id: str
     name: str
@@ -46,7 +46,6 @@ class Metric:
     over: Sum | None = None
     scale: float = 1.0
     dimensions: tuple[str, ...] = ()
-    limits: tuple[float, float] | None = None
 
     @property
     def is_traceable(self) -> bool:
@@ -105,8 +104,8 @@ METRICS: tuple[Metric, ...] = (
            Sum("equivalence", "count", {"equivalent_id": "jrc-gwp", "method": "location", "view": AMORTISED})),
     Metric("coverage_rows", "Rows with an impact", "activities with an impact in GWP / activities", "%",
            Sum("coverage", "activities_covered", {"criterion": "GWP"}), Sum("coverage", "activities", {"criterion": "GWP"}), 100.0, ("domain",)),
-    Metric("coverage_cost", "Cost with an impact", "net cost of cloud and software with an impact in GWP / net cost; credits are in it: cut to 0 to 100", "%",
-           Sum("coverage", "cost_covered", {"criterion": "GWP"}), Sum("coverage", "cost", {"criterion": "GWP"}), 100.0, ("domain",), (0.0, 100.0)),
+    Metric("coverage_cost", "Cost with an impact", "cost of usage of cloud and software with an impact in GWP / cost of usage, without signs", "%",
+           Sum("coverage", "cost_covered", {"criterion": "GWP"}), Sum("coverage", "cost", {"criterion": "GWP"}), 100.0, ("domain",)),
     quality("dq_score", "Data quality", "Σ |GWP| × score / Σ |GWP|, 1 best to 5", "1-5", "dq_weighted", "value_abs"),
     resting_on("metered", "metered or billed"), resting_on("estimated", "estimated"),
     resting_on("spend", "known by cost"), resting_on("supplier", "supplier's own"),

@@ -1,12 +1,12 @@
 """From a figure back to the delivered rows: the impacts behind a KPI, their factors, and the raw rows behind each.
 
-What belongs here: which silver rows an activity is made of, and reading them at the versions that the live figures were computed from. What does
-not: what a KPI is (metrics.py), printing (cli/tracing.py). No edge is stored: a row is found by the keys and hashes that every layer keeps.
+What belongs here: reading them at the versions that the live figures were computed from. What does not: which silver rows an activity is made of
+(origins.py), what a KPI is (metrics.py), printing (cli/tracing.py). No edge is stored: a row is found by the keys and hashes that every layer keeps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -20,13 +20,11 @@ from psycopg.rows import dict_row
 
 from partitions.errors import TraceError
 from platform_assets.contracts import contract
-from platform_assets.greenit.gold.ai_activity import ai_activity_id
-from platform_assets.greenit.gold.cloud_activity import cloud_activity_id
-from platform_assets.greenit.gold.in_force import month_of
 from platform_assets.greenit.metrics import METRICS, Metric
+from platform_assets.greenit.origins import ORIGINS, Origin
 from platform_assets.greenit.platinum.kpi_dimension import DIMENSIONS, HOST_KEY, NONE
 from resources import versions
-from resources.expressions import sql_of, unbound_table
+from resources.expressions import unbound_table
 from resources.lake import read
 from resources.session import Session
 from resources.settings import PROJECT
@@ -36,7 +34,6 @@ from resources.versions import Version
 DOMAIN = PROJECT / "platform_assets" / "greenit"
 CELLS = {"method": "ghg_method", "view": "accounting_view", **{name: name for name in ("criterion", "scope", "category", "domain", "phase")}}
 TABLES = ("gold.activity", "gold.impact", "gold.allocation", "platinum.kpi_monthly", "platinum.kpi_dimension")
-Rows = Callable[[ir.Table, Mapping[str, Any]], ir.BooleanValue]
 AGREE = Decimal("1e-15")  # shares of hosts are rounded to 18 places; all other sums agree to the last digit
 
 
@@ -84,63 +81,28 @@ class Trace:
         return abs(self.figure - self.total) <= AGREE * abs(self.figure) and all(one.found == one.lines for one in self.traced)
 
 
-ORIGINS: dict[str, tuple[tuple[str, Rows, bool], ...]] = {  # source -> silver tables, which rows of it, whether they are the activity's `lines`
-    "equipment": (
-        ("equipment", lambda t, a: "equipment-" + t.equipment_id == a["activity_id"], True),
-        ("metered_usage", lambda t, a: ("equipment-" + t.equipment_id == a["activity_id"]) & (month_of(t.start_date) == a["month_start"]), False),
-    ),
-    "cloud": (("cloud_usage", lambda t, a: is_of_bill(t, a), True),),
-    "saas": (
-        ("saas_contract", lambda t, a: is_of_contract(t, a), True),
-        ("saas_usage", lambda t, a: ("saas-" + t.contract_id + "-" + t.activity_key == a["activity_id"]) & (t.month_start == a["month_start"]), False),
-    ),
-    "network": (("network_link", lambda t, a: ("network-" + t.link_id == a["activity_id"]) & (t.month_start == a["month_start"]), True),),
-    "web": (("web_traffic", lambda t, a: is_of_page(t, a), True),),
-    "ai": (("ai_usage", lambda t, a: (ai_activity_id(t) == a["activity_id"]) & (month_of(t.day) == a["month_start"]), True),),
-}  # fmt: skip
-
-
-def is_of_bill(lines: ir.Table, activity: Mapping[str, Any]) -> ir.BooleanValue:
-    """Lines of the activity's dimensions that start in its month."""
-    return (cloud_activity_id(lines) == activity["activity_id"]) & (lines.charge_period_start_at.truncate("M").date() == activity["month_start"])
-
-
-def is_of_contract(contracts: ir.Table, activity: Mapping[str, Any]) -> ir.BooleanValue:
-    """The contract itself, or the one whose usage the activity is."""
-    unit = activity["quantity_unit"]
-    name = "saas-" + contracts.contract_id
-    return (name == activity["activity_id"]) | (name + f"-{unit}" == activity["activity_id"])
-
-
-def is_of_page(traffic: ir.Table, activity: Mapping[str, Any]) -> ir.BooleanValue:
-    """Views of the page from the country, hosting, application and unit that the activity's name holds."""
-    parts = [ibis.literal(f"web-{activity['item_key']}"), traffic.country_code, ibis.coalesce(traffic.hosting_country_code, ""),
-             ibis.coalesce(traffic.application_id, ""), ibis.coalesce(traffic.org_unit, ""), traffic.page_id]  # fmt: skip
-    return (ibis.literal("-").join(parts) == activity["activity_id"]) & (month_of(traffic.day) == activity["month_start"])
-
-
 def trace(session: Session, metric_id: str, month: date | None, dimensions: Mapping[str, str], limit: int, raw_limit: int) -> Trace:
     """The newest month's figure, or that of `month`, cut by `dimensions`; the `limit` largest impacts with up to `raw_limit` raw rows each.
 
     Raises TraceError for a KPI that is unknown or no sum of impacts, a dimension it does not have, and a month without figures.
     """
     metric = traceable(session, metric_id, dimensions)
+    session.lock.execute("SET enable_nestloop = off")  # shared tables say little of one customer's months: loops took a second where hashing takes 0.1
     live = versions.live(session.lock, session.customer_id)
     tables = {name: live.get(f"greenit_{name}") for name in TABLES}
     if None in tables.values():
         raise TraceError("nothing is published yet", customer=session.customer_id, fix=f"strata launch {session.customer_id}")
     numbers = {name: int(number) for name, number in tables.items() if number is not None}
     month = month or newest_month(session, numbers["gold.impact"])
-    found = impacts_behind(session, metric, month, dimensions, numbers)
-    if not found:
+    largest = impacts_behind(session, metric, month, dimensions, numbers, limit)
+    if not largest:
         raise TraceError("no impact is behind this figure", customer=session.customer_id, month=f"{month:%Y-%m}", fix="choose another month or dimension")
-    total = sum((row["value"] for row in found), Decimal(0))
     figure = figure_of(session, metric, month, dimensions, numbers)
-    largest = sorted(found, key=lambda row: (-abs(row["value"]), row["activity_id"], row["phase"], row["category"]))[:limit]
+    total, impacts = largest[0]["total"], largest[0]["impacts"]
     made = version_of(session, "greenit_gold.activity", numbers["gold.activity"])
     traced = tuple(one_impact(session, row, made, raw_limit) for row in largest)
     state = version_of(session, "greenit_gold.impact", numbers["gold.impact"])
-    return Trace(metric, month, figure * Decimal(str(metric.scale)), figure, total, len(found), traced, numbers, state.parameter_version, state.code_version)
+    return Trace(metric, month, figure * Decimal(str(metric.scale)), figure, total, impacts, traced, numbers, state.parameter_version, state.code_version)
 
 
 def version_of(session: Session, table: str, number: int) -> Version:
@@ -187,8 +149,12 @@ def conditions(metric: Metric, dimensions: Mapping[str, str], columns: Mapping[s
     return wheres, values
 
 
-def impacts_behind(session: Session, metric: Metric, month: date, dimensions: Mapping[str, str], numbers: Mapping[str, int]) -> list[dict[str, Any]]:
-    """Rows of the live impact that the figure sums; by application a host's row counts with its share."""
+def impacts_behind(
+    session: Session, metric: Metric, month: date, dimensions: Mapping[str, str], numbers: Mapping[str, int], limit: int
+) -> list[dict[str, Any]]:
+    """The `limit` largest rows of the live impact that the figure sums, each with the `total` and number (`impacts`) of all; by application a host's
+    row counts with its share.
+    """
     columns = {**{name: f"i.{column}" for name, column in CELLS.items()}, **{name: f"a.{column}" for name, column in DIMENSIONS.items()}}
     wheres, values = conditions(metric, dimensions, columns)
     member = dimensions.get("application")
@@ -200,11 +166,14 @@ def impacts_behind(session: Session, metric: Metric, month: date, dimensions: Ma
             sql.Literal(session.customer_id), sql.Literal(numbers["gold.allocation"]), sql.Literal(HOST_KEY))  # fmt: skip
         share = sql.SQL("i.value * coalesce(h.share, 1)")
         wheres.append(sql.SQL("coalesce(h.application_id, a.application_id, {}) = {}").format(sql.Literal(NONE), sql.Literal(member)))
-    query = sql.SQL("""SELECT i.*, {share} AS value FROM greenit_gold.impact i JOIN greenit_gold.activity a
-        ON a.customer_id = i.customer_id AND a.version = {activity} AND a.activity_id = i.activity_id AND a.month_start = i.month_start {shared}
-        WHERE i.customer_id = {customer} AND i.version = {impact} AND i.month_start = {month} AND {wheres}""").format(
+    query = sql.SQL("""SELECT i.*, {share} AS value, sum({share}) OVER () AS total, count(*) OVER () AS impacts
+        FROM greenit_gold.impact i JOIN greenit_gold.activity a ON a.customer_id = i.customer_id AND a.version = {activity}
+            AND a.activity_id = i.activity_id AND a.month_start = i.month_start {shared}
+        WHERE i.customer_id = {customer} AND i.version = {impact} AND i.month_start = {month} AND {wheres}
+        ORDER BY abs({share}) DESC, i.activity_id COLLATE "C", i.phase, i.category LIMIT {limit}""").format(
         share=share, activity=sql.Literal(numbers["gold.activity"]), shared=shared, customer=sql.Literal(session.customer_id),
-        impact=sql.Literal(numbers["gold.impact"]), month=sql.Literal(month), wheres=sql.SQL(" AND ").join(wheres))  # fmt: skip
+        impact=sql.Literal(numbers["gold.impact"]), month=sql.Literal(month), limit=sql.Literal(limit),
+        wheres=sql.SQL(" AND ").join(wheres))  # fmt: skip
     with session.lock.cursor(row_factory=dict_row) as cursor:
         return cursor.execute(query, values).fetchall()
 
@@ -232,35 +201,44 @@ def one_impact(session: Session, impact: dict[str, Any], made: Version, raw_limi
         query = "SELECT * FROM greenit_gold.activity WHERE customer_id = %s AND version = %s AND activity_id = %s AND month_start = %s"
         place = [session.customer_id, made.version, impact["activity_id"], impact["month_start"]]
         activity: dict[str, Any] = cursor.execute(query, place).fetchone() or {}
+    found, raw = rows_behind(session, activity, made, raw_limit)
+    return TracedImpact(impact, activity, sentence(impact, activity), activity["lines"], found, tuple(raw))
+
+
+def rows_behind(session: Session, activity: Mapping[str, Any], made: Version, raw_limit: int = 0) -> tuple[int, list[RawRow]]:
+    """How many of the rows that an activity counts (`lines`) are found in silver, and up to `raw_limit` delivered rows of each of its tables."""
     raw: list[RawRow] = []
     found = 0
-    for table, is_behind, counts in ORIGINS[activity["source"]]:
-        places, count = silver_rows(session, table, is_behind, activity, made, raw_limit)
-        found += count if counts else 0
-        raw += raw_rows(session, table, places, made)
-    return TracedImpact(impact, activity, sentence(impact, activity), activity["lines"], found, tuple(raw))
+    for origin in ORIGINS[activity["source"]]:
+        places, count = silver_rows(session, origin, activity, made, raw_limit)
+        found += count if origin.is_counted else 0
+        raw += raw_rows(session, origin.table, places, made)
+    return found, raw
 
 
 def spec_of_table(layer: str, table: str) -> TableSpec:
     return contract(DOMAIN / layer / f"{table}.odcs.yaml").spec
 
 
-def silver_rows(
-    session: Session, table: str, is_behind: Rows, activity: Mapping[str, Any], made: Version, limit: int
-) -> tuple[list[tuple[str, int]], int]:
+def silver_rows(session: Session, origin: Origin, activity: Mapping[str, Any], made: Version, limit: int) -> tuple[list[tuple[str, int]], int]:
     """(sha256, row) of the silver rows behind an activity, the first `limit` in order, and how many there are; of a table without origin, none."""
-    spec = spec_of_table("silver", table)
-    version = input_of(session, made, spec)
-    if version is None:
-        return [], 0
-    read(session, spec, version)
-    rows = unbound_table(spec)
-    chosen = rows.filter(is_behind(rows, activity))
-    count = session.con.execute(sql_of(chosen.agg(rows=_.count()), "duckdb")).fetchone()[0]
-    if "_sha256" not in rows.columns:
+    specs = [spec_of_table("silver", name) for name in (origin.table, *origin.beside)]
+    read_from = [input_of(session, made, spec) for spec in specs]
+    for spec, version in zip(specs, read_from, strict=True):
+        if version is None:
+            return [], 0
+        read(session, spec, version)
+    chosen = origin.rows(*(unbound_table(spec) for spec in specs), activity)
+    count = session.con.execute(asked_once(chosen.agg(rows=_.count()))).fetchone()[0]
+    if "_sha256" not in chosen.columns:
         return [], count
-    places = session.con.execute(sql_of(chosen.select("_sha256", "_row").distinct().order_by("_sha256", "_row").limit(limit), "duckdb")).fetchall()
+    places = session.con.execute(asked_once(chosen.select("_sha256", "_row").distinct().order_by("_sha256", "_row").limit(limit))).fetchall()
     return places, count
+
+
+def asked_once(expression: ir.Table) -> str:
+    """SQL of an expression with one activity's values in it: kept nowhere, or a few traces would push out what runs compile once."""
+    return str(ibis.to_sql(expression, dialect="duckdb"))
 
 
 def input_of(session: Session, made: Version, spec: TableSpec) -> Version | None:

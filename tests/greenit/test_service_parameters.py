@@ -3,9 +3,12 @@
 import csv
 from math import exp
 
+import ibis
 import pytest
 from ibis import _
 
+from platform_assets.greenit.gold import language_model
+from platform_assets.greenit.gold.use_phase import electricity_kwh
 from tests.conftest import SHARED
 
 REFERENCE = SHARED / "data/reference"
@@ -103,16 +106,18 @@ def test_each_model_has_manufacture_in_the_proportions_of_the_formula(reference,
 
 
 def test_a_recomputed_model_follows_from_its_parameters_by_our_formula(reference, coefficient):
-    c = coefficient
-    models = rows_of(reference("language_model").filter(_.basis == "recomputed"))
-    assert len(models) == 182
-    for row in models:
-        seconds = 1000 * (
-            c["seconds_per_parameter"] * row["active_parameters_b"] + c["seconds_per_batch"] * c["batch"] + c["seconds_base"])
-        gpu_kwh = c["gpu_wh_per_parameter"] * exp(c["gpu_batch_exponent"] * c["batch"]) * row["active_parameters_b"] + c["gpu_wh_base"]
-        server_kwh = seconds / 3600 * c["server_kw_without_gpu"] / c["gpus_per_server"] / c["batch"]
-        assert row["kwh_per_1k_tokens_out"] == pytest.approx(row["pue"] * row["accelerators"] * (gpu_kwh + server_kwh), rel=1e-9), row["model_id"]
-        assert row["embodied_kgco2e_per_1k"] == pytest.approx(seconds * row["accelerators"] * manufacture_per_gpu_second(c, "gwp"), rel=1e-9)
+    c = {key: ibis.literal(value) for key, value in coefficient.items()}
+    models = reference("language_model").filter(_.basis == "recomputed")
+    tokens, active, gpus = ibis.literal(1000.0), models.active_parameters_b, models.accelerators
+    seconds = language_model.generation_seconds(tokens, active, ibis.null("float64"), c)
+    found = rows_of(models.mutate(
+        kwh=electricity_kwh(language_model.request_it_kwh(tokens, active, gpus, seconds, c), models.pue),
+        embodied=language_model.request_embodied(seconds, gpus, c["server_gwp"], c["gpu_gwp"], c),
+    ))  # fmt: skip
+    assert len(found) == 182
+    for row in found:
+        assert row["kwh_per_1k_tokens_out"] == pytest.approx(row["kwh"], rel=1e-9), row["model_id"]
+        assert row["embodied_kgco2e_per_1k"] == pytest.approx(row["embodied"], rel=1e-9), row["model_id"]
 
 
 def test_known_open_models_have_the_parameters_that_their_makers_publish(reference):

@@ -5,14 +5,16 @@ from datetime import date
 
 import pytest
 from click.testing import CliRunner
+from psycopg.rows import dict_row
 
 from cli.main import strata
 from partitions.customers import CUSTOMERS, customer
 from partitions.errors import TraceError
 from platform_assets.greenit.metrics import METRICS
-from platform_assets.greenit.tracing import trace
+from platform_assets.greenit.tracing import rows_behind, trace, version_of
 from resources.session import RunIdentity, Session
 from resources.settings import PROJECT
+from resources.versions import live
 from samples.generate import generate
 
 TRACEABLE = [one.id for one in METRICS if one.is_traceable]
@@ -36,10 +38,15 @@ def acme(installation, tmp_path_factory):
 
 
 @pytest.fixture
-def traced(acme):
-    session = Session(acme.settings, acme.postgres, customer("acme", acme.settings.customers), RunIdentity("trace", None, "trace", "trace"))
-    yield lambda kpi, month=SEPTEMBER, limit=3, raw=2, **dimensions: trace(session, kpi, month, dimensions, limit, raw)
-    session.close()
+def session(acme):
+    opened = Session(acme.settings, acme.postgres, customer("acme", acme.settings.customers), RunIdentity("trace", None, "trace", "trace"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def traced(session):
+    return lambda kpi, month=SEPTEMBER, limit=3, raw=2, **dimensions: trace(session, kpi, month, dimensions, limit, raw)
 
 
 @pytest.mark.parametrize("kpi", TRACEABLE)
@@ -51,7 +58,7 @@ def test_every_figure_is_the_sum_of_its_impacts_and_every_row_they_count_is_foun
     found = traced(kpi)
     assert found.figure == found.total
     assert found.is_reconciled
-    assert all(one.raw for one in found.traced if one.activity["source"] != "web" or one.lines)
+    assert all(one.raw for one in found.traced)
 
 
 @pytest.mark.parametrize("domain", ["equipment", "datacentre", "cloud", "saas", "network", "web"])
@@ -63,6 +70,18 @@ def test_each_source_leads_to_its_own_file(traced, domain):
     assert tables
 
 
+def test_rows_found_are_the_rows_counted_for_activities_of_every_source_also_without_an_impact(session):
+    """Days of unknown bytes and days after the window belong to other activities than the ones beside them."""
+    made = version_of(session, "greenit_gold.activity", live(session.lock, "acme")["greenit_gold.activity"])
+    with session.lock.cursor(row_factory=dict_row) as cursor:  # of each source one with an amount and one without
+        activities = cursor.execute("""SELECT DISTINCT ON (source, meter_amount IS NULL) * FROM greenit_gold.activity
+            WHERE customer_id = 'acme' AND version = %s AND month_start = %s ORDER BY source, meter_amount IS NULL, activity_id""",
+                                    [made.version, SEPTEMBER]).fetchall()  # fmt: skip
+    assert {one["activity_id"]: rows_behind(session, one, made)[0] for one in activities} == {one["activity_id"]: one["lines"] for one in activities}
+    assert {one["source"] for one in activities} == {"equipment", "cloud", "saas", "network", "web", "ai"}
+    assert any("of unknown bytes" in one["activity_id"] for one in activities)
+
+
 def test_what_a_raw_row_says_is_what_the_file_says(traced, acme, tmp_path):
     found = traced("equipment_total", limit=1)
     (raw,) = [raw for raw in found.traced[0].raw if raw.table == "equipment_inventory"]
@@ -72,7 +91,7 @@ def test_what_a_raw_row_says_is_what_the_file_says(traced, acme, tmp_path):
 
 
 def test_the_calculation_in_words_multiplies_to_the_value(traced):
-    for one in traced("total_location", limit=60).traced:
+    for one in traced("total_location", limit=60, raw=0).traced:
         assert one.impact["amount"] * one.impact["factor_value"] == pytest.approx(float(one.impact["value"]), rel=1e-9)
         assert one.impact["unit"] in one.sentence
 

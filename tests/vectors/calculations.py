@@ -6,17 +6,16 @@ A calculation gets the inputs of a case and the session's parameters and returns
 import ibis
 from ibis import _
 
-from platform_assets.greenit.gold import compute_power, electricity_scope2, language_model, sharing, spend, storage_and_transfer, water, web_page
-from platform_assets.greenit.gold.embodied import DAYS_PER_YEAR, amortised_share, cradle_to_grave, embodied_impact
+from platform_assets.greenit.gold import compute_power, electricity_scope2, language_model, sharing, spend, water, web_page
+from platform_assets.greenit.gold.cloud_meters import meter_amount, meter_kwh
+from platform_assets.greenit.gold.compute_power import average_kwh
+from platform_assets.greenit.gold.contribution import impact_of
+from platform_assets.greenit.gold.embodied import DAYS_PER_YEAR, amortised_share, items_carried
 from platform_assets.greenit.gold.in_force import coefficients_of
-from platform_assets.greenit.gold.use_phase import (
-    device_kwh,
-    electricity_impact,
-    instance_embodied_kgco2e_per_hour,
-    instance_kwh_per_hour,
-    sci_server_kgco2e,
-    watts_at,
-)  # fmt: skip
+from platform_assets.greenit.gold.limits import at_least
+from platform_assets.greenit.gold.server_embodied import processors_impact, server_impact
+from platform_assets.greenit.gold.service_activity import service_kwh
+from platform_assets.greenit.gold.use_phase import device_kwh, electricity_kwh, instance_embodied_kgco2e_per_hour, instance_kwh_per_hour, watts_at
 from platform_assets.greenit.platinum.target_path import linear_target
 from tests.vectors.peer_devices import boaviztapi_cloud, boaviztapi_device
 from tests.vectors.tables import figures, one
@@ -26,61 +25,68 @@ DAY = ibis.date(2026, 1, 1)
 PEOPLE_GWP_KGCO2E = 851.25  # JRC 2019: one person's sustainable share of a year, in the vector's own formula
 
 
+def electricity_impact(kwh, pue, factor):
+    """As assets make it: the amount is kWh with PUE."""
+    return impact_of(electricity_kwh(kwh, pue), factor)
+
+
 def cloud_compute(case, reference):
+    row = one(**case, none=0, hour=1, vcpu=1)
     if "average_watts" in case:
-        row = one(**case)
-        kwh = compute_power.average_kwh(row.average_watts, row.vcpu_hours) * row.replication_factor
+        hourly = average_kwh(row.average_watts, row.hour)
     else:
-        row = one(**case, no_gpu=0)
         watts = watts_at(row.cpu_utilization_pct / 100.0, row.min_watts_per_vcpu, row.max_watts_per_vcpu)
-        kwh = instance_kwh_per_hour(row.vcpu_hours, watts, row.no_gpu, row.no_gpu) * row.replication_factor
-    impact = electricity_impact(kwh, row.pue, row.grid_tco2e_per_kwh * TONNE)
-    return figures(row, energy=electricity_impact(kwh, row.pue, ibis.literal(1.0)), co2e=impact)
+        hourly = instance_kwh_per_hour(row.vcpu, watts, row.none, row.none)
+    kwh = meter_kwh(row.vcpu_hours, row.replication_factor, hourly)
+    return figures(row, energy=electricity_kwh(kwh, row.pue), co2e=electricity_impact(kwh, row.pue, row.grid_tco2e_per_kwh * TONNE))
 
 
 def cloud_storage(case, reference):
-    row = one(**{name: figure for name, figure in case.items() if name not in ("usage_type", "media")})
+    row = one(**{name: figure for name, figure in case.items() if name not in ("usage_type", "media")}, hour=1, whole=1)
     if "bls_ratio" in case:
-        kg = storage_and_transfer.storage_embodied_kgco2e(row.server_manufacture_kgco2e, row.bls_ratio, row.hours, row.lifespan_hours)
-        return figures(row, co2e=kg)
+        hourly = instance_embodied_kgco2e_per_hour(row.server_manufacture_kgco2e, row.bls_ratio, row.whole, row.lifespan_hours)
+        return figures(row, co2e=impact_of(row.hours, hourly))
+    per_tb_hour = average_kwh(row.wh_per_tb_hour, row.hour)
     if "gb_months" in case:
-        stored = storage_and_transfer.tb_hours(row.gb_months, row.hours_per_month, row.gb_per_tb)
-        return figures(row, energy=storage_and_transfer.storage_kwh(stored, row.wh_per_tb_hour, row.replication))
-    kwh = storage_and_transfer.storage_kwh(row.tb_hours, row.wh_per_tb_hour, row.replication_factor)
-    return figures(row, energy=kwh * row.pue, co2e=electricity_impact(kwh, row.pue, row.grid_tco2e_per_kwh * TONNE))
+        stored = meter_amount(row.gb_months, 1.0 / row.gb_per_tb, row.hours_per_month, ibis.literal(True))
+        return figures(row, energy=meter_kwh(stored, row.replication, per_tb_hour))
+    kwh = meter_kwh(row.tb_hours, row.replication_factor, per_tb_hour)
+    return figures(row, energy=electricity_kwh(kwh, row.pue), co2e=electricity_impact(kwh, row.pue, row.grid_tco2e_per_kwh * TONNE))
 
 
 def cloud_network(case, reference):
     row = one(gb=case["gigabytes"], kwh_per_gb=case["kwh_per_gb"])
-    return figures(row, energy=storage_and_transfer.transfer_kwh(row.gb, row.kwh_per_gb))
+    return figures(row, energy=service_kwh(row.gb, row.kwh_per_gb))
 
 
 def cloud_embodied(case, reference):
     row = one(**case)
     hourly = instance_embodied_kgco2e_per_hour(row.server_embodied_kgco2e, row.instance_vcpu, row.largest_instance_vcpu, row.expected_lifespan_hours)
-    return figures(row, co2e=row.usage_hours * hourly)
+    return figures(row, co2e=impact_of(row.usage_hours, hourly))
 
 
 def cloud_unknown(case, reference):
-    row = one(**case)
-    kwh = storage_and_transfer.kwh_by_cost(row.cost, row.known_cost_same_service_unit, row.known_kwh_same_service_unit)
-    return figures(row, energy=kwh, co2e=electricity_impact(kwh, ibis.literal(1.0), row.grid_tco2e_per_kwh * TONNE))
+    """Usage of unknown kind goes by spend: its energy is not known."""
+    (hosting,) = reference("spend_factor").filter(_.sector == "518210").to_pyarrow().to_pylist()
+    row = one(cost=case["cost"], same=1, factor=hosting["value"])
+    return {"energy": None, **figures(row, co2e=impact_of(spend.spend_in_factor_money(row.cost, row.same, row.same, row.same), row.factor))}
 
 
 def cloud_memory(case, reference):
     row = one(**case)
-    return figures(row, chips=compute_power.processors_for(row.largest_instance_vcpu, row.vcpu_per_chip))
+    return figures(row, chips=compute_power.pieces_for(row.largest_instance_vcpu, row.vcpu_per_chip))
 
 
 def onprem_server(case, reference):
     row = one(**case)
-    extra = compute_power.memory_above_baseline_gb(row.memory_gb, row.memory_included_in_cpu_curve_gb)
-    kwh = compute_power.host_kwh(row.cpu_utilization_pct / 100.0, row.min_watts, row.max_watts, row.uptime_hours, extra, row.kwh_per_gb_hour)
-    return figures(row, energy=kwh * row.pue, co2e=electricity_impact(kwh, row.pue, row.grid_tco2e_per_kwh * TONNE))
+    extra = at_least(row.memory_gb - row.memory_included_in_cpu_curve_gb, 0.0)
+    host = average_kwh(watts_at(row.cpu_utilization_pct / 100.0, row.min_watts, row.max_watts), row.uptime_hours)
+    kwh = host + service_kwh(extra * row.uptime_hours, row.kwh_per_gb_hour)
+    return figures(row, energy=electricity_kwh(kwh, row.pue), co2e=electricity_impact(kwh, row.pue, row.grid_tco2e_per_kwh * TONNE))
 
 
 def web_swd4(case, reference):
-    """Sums of segments; the vectors' green hosting share is about the datacentre's use only."""
+    """Sums of segments. Green hosting is about the datacentre's use only: a contract without emissions for that share of it."""
     segments = ("datacentre", "network", "device")
     keys = tuple(f"{phase}_{segment}" for phase in ("operational", "embodied") for segment in segments) + ("global_grid",)
     model = coefficients_of(reference("web_coefficient"), "swd-4", keys, DAY)
@@ -92,18 +98,23 @@ def web_swd4(case, reference):
     if "data_reload_ratio" in case:
         visited = web_page.bytes_of_visits(row.bytes, row.first_visit_ratio, row.return_visit_ratio, row.data_reload_ratio)
     gb = web_page.gigabytes(visited)
-    use = {segment: web_page.operational_impact(gb, row[f"operational_{segment}"], row[f"grid_{segment}"]) for segment in segments}
-    total = web_page.green_share(use["datacentre"], row.green_hosting_factor if "green_hosting_factor" in case else ibis.literal(0.0)) + use["network"] + use["device"]
-    for segment in segments:
-        total = total + web_page.embodied_impact_of_bytes(gb, row[f"embodied_{segment}"], row.global_grid * GRAMS)
+    kwh = {segment: service_kwh(gb, row[f"operational_{segment}"]) for segment in segments}
+    use = {segment: impact_of(kwh[segment], row[f"grid_{segment}"]) for segment in segments}
+    covered = sharing.allocated(kwh["datacentre"], row.green_hosting_factor if "green_hosting_factor" in case else ibis.literal(0.0))
+    hosted = electricity_scope2.market_based(kwh["datacentre"], covered, ibis.literal(0.0), ibis.null("float64"), row.grid_datacentre)
+    total = hosted + use["network"] + use["device"]
+    for segment in segments:  # as service_factor.csv has them: kWh/GB × the world's grid
+        total = total + impact_of(gb, row[f"embodied_{segment}"] * row.global_grid * GRAMS)
     return figures(row, op_datacenter=use["datacentre"], op_network=use["network"], op_device=use["device"], total=total)
 
 
 def sci(case, reference):
-    row = one(**case, none=0, second=1 / 3600)
-    server = sci_server_kgco2e(row.vcpus, row.memory_gb, row.none, row.none, row.none)
-    hourly = instance_embodied_kgco2e_per_hour(server, row.usage_ratio, ibis.literal(1.0), row.lifespan_s / 3600.0)
-    return figures(row, embodied=hourly * row.duration_s / 3600.0 * GRAMS)
+    """A server of the case's parts: the base, which holds 16 GB, and a constant for each further processor; grams."""
+    row = one(**case, none=0, whole=1)
+    processors = processors_impact(row.vcpus - 1.0, row.none, row.none, row.per_extra_vcpu_g)
+    server = server_impact(processors, row.none, row.none, row.none, row.none, row.baseline_g, row.none, row.none, row.none)
+    hourly = instance_embodied_kgco2e_per_hour(server, row.usage_ratio, row.whole, row.lifespan_s / 3600.0)
+    return figures(row, embodied=impact_of(row.duration_s / 3600.0, hourly))
 
 
 def cpu_power(case, reference):
@@ -113,7 +124,7 @@ def cpu_power(case, reference):
     row = one(load_pct=case["load_pct"], tdp_watts=case.get("tdp_watts"), hours=case.get("duration_s", 0) / 3600, vcpu=case.get("vcpus_allocated"),
               host_vcpu=case.get("vcpus_total")).cross_join(model)  # fmt: skip
     share = compute_power.on_curve(row.load_pct, [(float(load), row[f"tdp_share_{load}"]) for load in loads])
-    return figures(row, tdp_ratio=share, energy=compute_power.tdp_kwh(share, row.tdp_watts, row.hours, row.vcpu, row.host_vcpu))
+    return figures(row, tdp_ratio=share, energy=average_kwh(sharing.allocated(row.tdp_watts * share, sharing.share_of(row.vcpu, row.host_vcpu)), row.hours))
 
 
 def numecoeval(case, reference):
@@ -135,7 +146,7 @@ def numecoeval_manufacturing(case):
     row = one(quantity=case["quantity"], factor=case["factor_kgco2e"], rate=case.get("usage_rate", 1.0), purchase=case["purchase_date"], end=case["retirement_date"])
     days = row.end.cast("date").delta(row.purchase.cast("date"), unit="day").cast("float64")
     share = amortised_share(ibis.literal(365.0), ibis.literal(0.0), days / DAYS_PER_YEAR, ibis.literal(False))
-    impact = embodied_impact(row.quantity, row.rate, row.factor, share)
+    impact = impact_of(items_carried(row.quantity, row.rate, share), row.factor)
     return figures(row, lifetime=days / 365.0, impact=impact, people_equivalent=impact / PEOPLE_GWP_KGCO2E)
 
 
@@ -148,8 +159,8 @@ def billing_enrichment(case, reference):
     """The figure of a region; the patterns of the peer's table are spelled out as regions in ours."""
     if "energy_kwh" in case:
         row = one(**case)
-        losses = electricity_scope2.transmission_losses(row.energy_kwh, row.grid_gco2e_per_kwh, row.transmission_loss_factor - 1.0)
-        return figures(row, co2e=electricity_impact(row.energy_kwh, ibis.literal(1.0), row.grid_gco2e_per_kwh) + losses)
+        lost = electricity_scope2.lost_kwh(row.energy_kwh, row.transmission_loss_factor - 1.0)
+        return figures(row, co2e=impact_of(row.energy_kwh, row.grid_gco2e_per_kwh) + impact_of(lost, row.grid_gco2e_per_kwh))
     if "line_item_type" in case:
         rule = reference("cloud_charge_rule").filter(_.charge_category == case["line_item_type"], _.commitment_discount_status == "none")
         return {"enriched": rule.value.max().execute()}
@@ -186,9 +197,12 @@ def ai_llm(case, reference):
 
 
 def device_lifecycle(case, reference):
+    """All phases of one device, its whole life: how publishers state its total."""
     distribution, manufacturing = case["construction_kg"]
-    row = one(manufacturing=manufacturing, distribution=distribution, use=case["use_kg_per_year"], years=case["lifetime_years"], end=case["end_of_life_kg"])
-    return figures(row, total=cradle_to_grave(row.manufacturing, row.distribution, row.use, row.years, row.end))
+    row = one(manufacturing=manufacturing, distribution=distribution, use=case["use_kg_per_year"], years=case["lifetime_years"], end=case["end_of_life_kg"], whole=1)
+    device = items_carried(row.whole, row.whole, row.whole)
+    phases = [impact_of(device, row[phase]) for phase in ("manufacturing", "distribution", "end")]
+    return figures(row, total=sum(phases, impact_of(row.years, row.use)))
 
 
 def spend_based(case, reference):
@@ -198,7 +212,7 @@ def spend_based(case, reference):
     else:
         row = one(spend=case["spend_usd2022"], factor_kgco2e_per_usd=case["factor_kgco2e_per_usd"])
         usd = row.spend
-    return figures(row, co2e=spend.spend_kgco2e(usd, row.factor_kgco2e_per_usd))
+    return figures(row, co2e=impact_of(usd, row.factor_kgco2e_per_usd))
 
 
 def trajectory(case, reference):
@@ -209,7 +223,7 @@ def trajectory(case, reference):
 def scope2(case, reference):
     row = one(**case)
     market = electricity_scope2.market_based(row.kwh, row.covered_kwh, row.contract_factor, row.residual_mix, row.location_factor)
-    return figures(row, location=electricity_scope2.location_based(row.kwh, row.location_factor), market=market)
+    return figures(row, location=impact_of(row.kwh, row.location_factor), market=market)
 
 
 CALCULATIONS = {

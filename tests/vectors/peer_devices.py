@@ -5,9 +5,11 @@ from urllib.parse import parse_qs, urlparse
 import ibis
 
 from platform_assets.greenit.gold import server_embodied
-from platform_assets.greenit.gold.embodied import embodied_impact, hourly_share
+from platform_assets.greenit.gold.compute_power import average_kwh
+from platform_assets.greenit.gold.contribution import impact_of
+from platform_assets.greenit.gold.embodied import hourly_share
 from platform_assets.greenit.gold.instance_footprint import embodied_per_hour, watts_at_load
-from platform_assets.greenit.gold.use_phase import electricity_impact
+from platform_assets.greenit.gold.use_phase import electricity_kwh
 from tests.vectors import peer_servers
 from tests.vectors.files import REFERENCE, read
 from tests.vectors.peer_servers import CRITERIA
@@ -34,7 +36,7 @@ def boaviztapi_device(case, reference):
             answer |= {f"embedded.{key}{suffix}": figures(row, figure=impact * share)["figure"]}
         if "usage" in body:
             used = one(watts=body["usage"]["avg_power"], hours=float(duration), factor=peer_servers.grid(body["usage"]["usage_location"], key), pue=1)
-            answer |= figures(used, **{f"use.{key}": electricity_impact(used.watts * used.hours / 1000.0, used.pue, used.factor)})
+            answer |= figures(used, **{f"use.{key}": impact_of(electricity_kwh(average_kwh(used.watts, used.hours), used.pue), used.factor)})
     return answer
 
 
@@ -76,8 +78,8 @@ def terminal(item, duration):
     """An item's embodied impact, whole or for the hours of the request."""
     factor = next(row for row in read(REFERENCE / "equipment_embedded_boaviztapi.csv") if (row["item"], row["subtype"], row["criterion"]) == (item, ITEMS[item], "gwp"))
     life = next(row for row in read(REFERENCE / "terminal_usage_archetypes_boaviztapi.csv") if row["device_type"] == item)["USAGE.hours_life_time"]
-    row = one(factor=float(factor["value"]), hours=float(duration or life), life=float(life), one=1)
-    return figures(row, **{"embedded.gwp": embodied_impact(row.one, row.one, row.factor, hourly_share(row.hours, row.life))})
+    row = one(factor=float(factor["value"]), hours=float(duration or life), life=float(life))
+    return figures(row, **{"embedded.gwp": impact_of(hourly_share(row.hours, row.life), row.factor)})
 
 
 def boaviztapi_cloud(case, reference):
@@ -93,5 +95,5 @@ def boaviztapi_cloud(case, reference):
         embodied = embodied_per_hour(priced, platforms, parts_of(reference, criterion), assumptions).to_pyarrow().to_pylist()[0]
         for end in ("min", "max"):
             answer[f"embedded.{key}.{end}"] = embodied[f"embodied_{end}"]
-            answer[f"use.{key}.{end}"] = electricity_impact(watts[f"watts_{end}"] / 1000.0, 1.0, peer_servers.grid(location, key))
+            answer[f"use.{key}.{end}"] = impact_of(average_kwh(watts[f"watts_{end}"], 1.0), peer_servers.grid(location, key))
     return answer

@@ -5,8 +5,9 @@ import statistics
 import ibis
 import pytest
 
+from platform_assets.greenit.gold.compute_power import average_kwh
+from platform_assets.greenit.gold.contribution import impact_of
 from platform_assets.greenit.gold.instance_footprint import embodied_per_hour, watts_at_load
-from platform_assets.greenit.gold.use_phase import electricity_impact
 from tests.vectors import peer_servers
 from tests.vectors.files import VECTORS, read
 
@@ -49,7 +50,7 @@ def errors(ours, phase):
                 else:
                     watts = powered[row["provider"], row["instance_type"], float(row["cpu_load_pct"])][f"watts_{end}"]
                     factor = peer_servers.grid(row["usage_location"], key)
-                    figure = electricity_impact(watts * hours / 1000.0, 1.0, factor)
+                    figure = impact_of(average_kwh(watts, hours), factor)
                 found.append((abs(figure / expected - 1), row["instance_type"], criterion, end))
     return sorted(found)
 

@@ -7,6 +7,7 @@ from tests.vectors.files import vectors
 
 CASES = vectors()
 REFUSED = {
+    "cloud_unknown-02": "kWh per money of known usage makes energy of a price, and free lines that carry energy make it unstable: what has only a cost goes by spend",
     "web_swd3-02": "version 3 of the web model is superseded by version 4; one model per figure, and no customer can select it",
     "billing_enrichment-01": "1.04 for power supplies is already in the power of servers; losses of the grid (1.08) are a line of category 3.3",
     "billing_enrichment-08": "a grid factor without a year cannot be restated; ours is the country's of the activity's year",

@@ -9,7 +9,7 @@ from ibis import _
 
 from platform_assets.greenit.gold.data_quality import METERED
 from platform_assets.greenit.gold.in_force import join_grid, with_figures
-from platform_assets.greenit.gold.service_activity import days_in_window, in_months, service
+from platform_assets.greenit.gold.service_activity import days_in_window, in_months, service, service_kwh
 from platform_assets.greenit.sums import exact_sum
 
 TOKENS = 1000.0
@@ -34,8 +34,8 @@ def ai_drivers(ai_usage: ir.Table, months: ir.Table, language_model: ir.Table, g
     amount = met.tokens / TOKENS
     rows = service(
         met, "ai", "A6-ai", activity_id=ai_activity_id(met), service_name=met.model, meter_key=met.model_id, meter_amount=amount,
-        **{f"energy_kwh{end}": amount * met.kwh for end in ("", "_min", "_max")}, energy_id=met.model_id, quantity=met.tokens.cast("decimal(38, 18)"),
-        quantity_unit=ibis.literal("tokens"), lines=met.lines, pue=ibis.literal(1.0), pue_id=met.model_id, wue=ibis.null("float64"),
-        dq_reliability=ibis.literal(METERED), dq_technology=ibis.coalesce(met.tech, 5),
+        **{f"energy_kwh{end}": service_kwh(amount, met.kwh) for end in ("", "_min", "_max")}, energy_id=met.model_id,
+        quantity=met.tokens.cast("decimal(38, 18)"), quantity_unit=ibis.literal("tokens"), lines=met.lines,
+        pue=ibis.literal(1.0), pue_id=met.model_id, wue=ibis.null("float64"), dq_reliability=ibis.literal(METERED), dq_technology=ibis.coalesce(met.tech, 5),
     )  # fmt: skip
     return join_grid(rows, grid_factor.filter(_.criterion == "GWP"), how="left")

@@ -23,11 +23,6 @@ def on_curve(at: Number, points: Sequence[tuple[float, Number | float]]) -> Numb
     return ibis.cases(*lines)
 
 
-def tdp_kwh(tdp_share: Number, tdp_watts: Number, hours: Number, vcpu: Number, host_vcpu: Number) -> Number:
-    """kWh of `vcpu` of a host's vCPUs: share of the thermal design power at the load (Teads curve) × TDP × hours × vCPU share."""
-    return tdp_share * tdp_watts * hours * vcpu / host_vcpu / WATTS_PER_KILOWATT
-
-
 def profile_watts(load_pct: Number, a: Number, b: Number, c: Number, d: Number) -> Number:
     """W of one processor: a × ln(b × (load + c)) + d, load in % (Boavizta consumption profile), never below 1 W."""
     return at_least(a * (b * (load_pct + c)).ln() + d, MIN_CPU_WATTS)
@@ -38,14 +33,9 @@ def memory_watts(gb: Number, load: Number, idle_watts_per_gb: Number, full_watts
     return gb * watts_at(load, idle_watts_per_gb, full_watts_per_gb)
 
 
-def memory_above_baseline_gb(gb: Number, baseline_gb: Number) -> Number:
-    """GB whose power is not yet in the processor's curve: hosts measured by SPECpower carry `baseline_gb` (Cloud Carbon Footprint)."""
-    return at_least(gb - baseline_gb, 0.0)
-
-
-def processors_for(vcpu: Number, vcpu_per_processor: Number) -> Number:
-    """Whole processors that so many vCPUs need."""
-    return (vcpu / vcpu_per_processor).ceil()
+def pieces_for(amount: Number, amount_per_piece: Number) -> Number:
+    """Whole pieces that an amount needs: drives or modules for GB, processors for vCPUs."""
+    return (amount / amount_per_piece).ceil()
 
 
 def host_watts(cpu_watts: Number, ram_watts: Number, other_share: Number, drive_watts: Number) -> Number:
@@ -54,11 +44,6 @@ def host_watts(cpu_watts: Number, ram_watts: Number, other_share: Number, drive_
     The loss of the power supply is inside `other_share`: a further factor for it would count it twice.
     """
     return (cpu_watts + ram_watts) * (1.0 + other_share) + drive_watts
-
-
-def host_kwh(load: Number, min_watts: Number, max_watts: Number, hours: Number, extra_memory_gb: Number, kwh_per_gb_hour: Number) -> Number:
-    """IT energy of a host: the line between idle and full watts at `load` (0 to 1), and memory above the baseline (Cloud Carbon Footprint)."""
-    return watts_at(load, min_watts, max_watts) * hours / WATTS_PER_KILOWATT + extra_memory_gb * hours * kwh_per_gb_hour
 
 
 def average_kwh(average_watts: Number, hours: Number) -> Number:

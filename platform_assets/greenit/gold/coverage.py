@@ -13,16 +13,17 @@ from platform_assets.tables import table
 BY_COST = ("cloud", "saas")  # domains whose share is of money; others' is of units, or of rows where units cannot be added
 BY_UNITS = ("equipment", "datacentre")
 MONEY = "decimal(38, 12)"
+USAGE = "Usage"  # FOCUS: the charge category that something was used for
 
 
 @table(__file__)
 def coverage(activity: ir.Table, impact: ir.Table) -> ir.Table:
     """Rows, silver lines and cost in all and with an impact, for every criterion also where nothing has one.
 
-    `coverage_pct` is by units of equipment, by net cost of cloud and software (dollars, or the billing currency where no rate is known), else by
-    rows. Net, because that is what the customer pays; credits can push the share out of 0 to 100, where it is cut.
+    `coverage_pct` is by units of equipment, by the cost of usage of cloud and software (dollars, or the billing currency where no rate is known),
+    else by rows. Usage alone, without its signs: a credit, a tax or a commitment can never have an impact, and made a share of 111 %.
     """
-    amounts = {"cost": ibis.coalesce(_.cost_usd, _.cost).cast(MONEY), "measure": measure(activity).cast(MONEY)}
+    amounts = {"cost": cost_of_usage(activity), "measure": measure(activity).cast(MONEY)}
     weighed = activity.select("activity_id", "month_start", "domain", "lines", **amounts)
     asked = weighed.mutate(criterion=ibis.array(list(CRITERIA)).unnest())
     reached = impact.select("activity_id", "month_start", "criterion", is_reached=True).distinct()
@@ -35,12 +36,18 @@ def coverage(activity: ir.Table, impact: ir.Table) -> ir.Table:
     )  # fmt: skip
     share = ibis.coalesce(summed.part, 0).cast("float64") / summed.whole.cast("float64").nullif(0.0)
     columns = ("month_start", "domain", "criterion", "activities", "activities_covered", "lines", "lines_covered")
-    return summed.select(*columns, cost=_.cost.cast(MONEY), cost_covered=_.cost_covered.cast(MONEY), coverage_pct=share.clip(0.0, 1.0) * 100.0)
+    return summed.select(*columns, cost=_.cost.cast(MONEY), cost_covered=_.cost_covered.cast(MONEY), coverage_pct=share * 100.0)
+
+
+def cost_of_usage(activity: ir.Table) -> ir.Value:
+    """Size of what is paid for usage, NULL for other charges: a reversal is as much in need of an impact as what it takes back."""
+    paid = ibis.coalesce(activity.cost_usd, activity.cost).cast(MONEY).abs()
+    return (activity.charge_category.fill_null(USAGE) == USAGE).ifelse(paid, ibis.null(MONEY))
 
 
 def measure(activity: ir.Table) -> ir.Value:
     """What a row weighs in its domain."""
-    by_cost = ibis.coalesce(activity.cost_usd, activity.cost, 0).cast(MONEY)
+    by_cost = ibis.coalesce(cost_of_usage(activity), ibis.literal(0).cast(MONEY))
     return ibis.cases(
         (activity.domain.isin(BY_COST), by_cost), (activity.domain.isin(BY_UNITS), activity.quantity.cast(MONEY)), else_=ibis.literal(1).cast(MONEY)
     )

@@ -17,14 +17,15 @@ MILLION = 1_000_000.0
 
 @table(__file__)
 def denominator(org_unit: ir.Table, application: ir.Table, equipment: ir.Table, activity: ir.Table, months: ir.Table, exchange_rate: ir.Table) -> ir.Table:
-    """One row per month, kind and member: FTE and revenue (million EUR) by organisational unit, IT spend (EUR) by unit, users by application;
-    member `(all)` is the customer. A currency without a rate is left out of the sum, never taken as another.
+    """One row per month, kind and member: FTE and revenue (million EUR) by organisational unit, IT spend (EUR) by unit, users by application and
+    environment, and by application alone; member `(all)` is the customer. A currency without a rate is left out of the sum, never taken as another.
     """
     parts = [*staffed(org_unit, months, exchange_rate), *spent(activity, equipment, months, exchange_rate), users(application, months)]
     rows = ibis.union(*(part.select("month_start", "kind", "member", value=_.value.cast(MONEY)) for part in parts)).filter(_.value.notnull())
     named = rows.group_by("month_start", "kind", "member").agg(value=_.value.sum().cast(MONEY))
     total = named.group_by("month_start", "kind").agg(value=_.value.sum().cast(MONEY)).mutate(member=ibis.literal(TOTAL))
-    return named.union(total.select(named.columns))
+    whole = users_of_whole(application, months).filter(_.value.notnull()).mutate(value=_.value.cast(MONEY))
+    return ibis.union(named, *(rows.select(named.columns) for rows in (total, whole)))
 
 
 def in_euro(rows: ir.Table, amount: str, at: str, exchange_rate: ir.Table) -> ir.FloatingValue:
@@ -56,5 +57,17 @@ def spent(activity: ir.Table, equipment: ir.Table, months: ir.Table, exchange_ra
 def users(application: ir.Table, months: ir.Table) -> ir.Table:
     """Users of each application and environment, in all months: the newest list is the one that is known."""
     named = application.mutate(member=_.application_id + ibis.coalesce(" " + _.environment, ""))
-    counted = named.group_by("member").agg(value=_.users.max().cast("float64"))
-    return counted.cross_join(months.select("month_start")).mutate(kind=ibis.literal("app_user"))
+    return in_all_months(named, months)
+
+
+def users_of_whole(application: ir.Table, months: ir.Table) -> ir.Table:
+    """Users of each application that has environments, by its own name: services bought for it (pages, models, software) name no environment. Its
+    largest environment's, for who tests it may use it as well.
+    """
+    whole = application.group_by("application_id").agg(users=_.users.max(), unnamed=_.environment.isnull().any())
+    return in_all_months(whole.filter(~_.unnamed).rename(member="application_id"), months)
+
+
+def in_all_months(counted: ir.Table, months: ir.Table) -> ir.Table:
+    most = counted.group_by("member").agg(value=_.users.max().cast("float64"))
+    return most.cross_join(months.select("month_start")).mutate(kind=ibis.literal("app_user"))

@@ -1,16 +1,12 @@
 """Purchased electricity in both methods of the GHG Protocol Scope 2 Guidance (formula A7 of docs/method.md).
 
-What belongs here: location- and market-based figures of the same kWh, transmission losses. What does not: contracts and factors (parameters/, silver).
+What belongs here: the market-based figure of some kWh (location-based: kWh × the grid's factor), kWh lost on the way. What does
+not: contracts and factors (parameters/, silver).
 """
 import ibis
 import ibis.expr.types as ir
 
 from platform_assets.greenit.gold.limits import at_most
-
-
-def location_based(kwh: ir.NumericValue, grid_factor: ir.NumericValue) -> ir.NumericValue:
-    """All kWh at the factor of the grid they were taken from, in the factor's unit."""
-    return kwh * grid_factor
 
 
 def market_based(
@@ -25,6 +21,6 @@ def market_based(
     return rest + ibis.ifelse(covered > 0, covered * contract_factor, 0.0)
 
 
-def transmission_losses(kwh: ir.NumericValue, grid_factor: ir.NumericValue, loss_share: ir.NumericValue) -> ir.NumericValue:
-    """Emissions of the electricity lost on the way to the meter (category 3.3, a line of its own; 0.08 worldwide): never inside scope 2."""
-    return kwh * grid_factor * loss_share
+def lost_kwh(kwh: ir.NumericValue, loss_share: ir.NumericValue) -> ir.NumericValue:
+    """Electricity lost on the way to the meter (category 3.3, a line of its own; 0.08 worldwide): never inside scope 2."""
+    return kwh * loss_share

@@ -48,16 +48,11 @@ def once(is_month: ir.BooleanValue) -> ir.Value:
     return is_month.ifelse(1.0, 0.0)
 
 
-def embodied_impact(quantity: ir.Value, usage_rate: ir.Value, factor_per_item: ir.Value, share: ir.Value) -> ir.Value:
-    """q × r × FC × share, in the factor's unit."""
-    return quantity * usage_rate * factor_per_item * share
+def items_carried(quantity: ir.Value, usage_rate: ir.Value, share: ir.Value) -> ir.Value:
+    """q × r × share of the life: the items whose embodied impact a month carries."""
+    return quantity * usage_rate * share
 
 
 def hourly_share(hours: ir.Value, lifetime_hours: ir.Value) -> ir.Value:
     """Share (0 to 1) of an embodied impact that `hours` of a machine billed by the hour carry; never more than the whole."""
     return at_most(hours / lifetime_hours, 1.0)
-
-
-def cradle_to_grave(manufacturing: ir.Value, distribution: ir.Value, use_per_year: ir.Value, lifetime_years: ir.Value, end_of_life: ir.Value) -> ir.Value:
-    """All phases of one device over its life, in their unit: how publishers state a device's total."""
-    return manufacturing + distribution + use_per_year * lifetime_years + end_of_life

@@ -9,6 +9,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from platform_assets.greenit.gold.categories import with_categories
+from platform_assets.greenit.gold.contribution import impact_of
 from platform_assets.greenit.gold.data_quality import dq_score, gsd, with_uncertainties
 from platform_assets.greenit.gold.impact_phases import declared, device_embodied, grid_losses, market_based_use, metered, spent, use_phase
 from platform_assets.greenit.gold.per_amount import figures_per_amount
@@ -45,10 +46,10 @@ def impact(
 def impacts_of(parts: ir.Table, pedigree_uncertainty: ir.Table) -> ir.Table:
     """Contributions as rows of the table: value = amount × factor with its interval, score, uncertainty, and a row for each view."""
     rated = with_uncertainties(parts, pedigree_uncertainty)
-    ends = [_.amount_min * _.factor_min, _.amount_max * _.factor_max, _.amount * _.factor_value]
+    ends = [impact_of(_.amount_min, _.factor_min), impact_of(_.amount_max, _.factor_max), impact_of(_.amount, _.factor_value)]
     score = dq_score(rated.dq_rel, rated.dq_comp, rated.years_off, rated.dq_geo, rated.dq_tech)
     made = rated.mutate(
-        value=(_.amount * _.factor_value).cast(AMOUNT), value_min=ibis.least(*ends).cast(AMOUNT), value_max=ibis.greatest(*ends).cast(AMOUNT),
+        value=impact_of(_.amount, _.factor_value).cast(AMOUNT), value_min=ibis.least(*ends).cast(AMOUNT), value_max=ibis.greatest(*ends).cast(AMOUNT),
         dq_score=score, gsd=gsd(rated), scope=_.category.left(1), method_version=ibis.literal(METHOD_VERSION), accounting_view=_.views.unnest(),
     )  # fmt: skip
     return made.select(

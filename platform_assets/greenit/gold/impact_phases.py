@@ -9,7 +9,11 @@ import ibis.expr.types as ir
 from ibis import _
 
 from platform_assets.greenit.gold.categories import PHASES, PURCHASED_ELECTRICITY
+from platform_assets.greenit.gold.electricity_scope2 import lost_kwh
+from platform_assets.greenit.gold.embodied import items_carried
+from platform_assets.greenit.gold.flags import INCLUDES_UPSTREAM, LIFECYCLE, with_flag
 from platform_assets.greenit.gold.in_force import WORLD, join_grid, with_figures
+from platform_assets.greenit.gold.use_phase import electricity_kwh
 from platform_assets.greenit.gold.water import datacentre_litres
 
 AMORTISED, PURCHASE_YEAR = "amortised", "purchase_year"
@@ -21,7 +25,7 @@ SHAPE = {
     "flags": "string", "dq_rel": "int64", "dq_comp": "int64", "years_off": "int64", "dq_geo": "int64", "dq_tech": "int64", "method_id": "string",
 }  # fmt: skip
 ENDS = ("", "_min", "_max")
-KEPT = ("market_factor", "market_id", "market_flags", "grid_loss_category", "country_code")  # of an activity, for what is made from its electricity
+KEPT = ("market_factor", "market_id", "market_flags", "grid_loss_category", "grid_flags", "country_code")  # for what is made from the electricity
 WATER = "WU"
 
 
@@ -42,17 +46,18 @@ def use_phase(activity: ir.Table, grid: ir.Table) -> ir.Table:
     met = join_grid(activity.filter(_.energy_kwh.notnull()).drop("grid_id"), grid)
     is_water = met.criterion == WATER
     met = met.filter(~is_water | met.wue.notnull())
-    amounts = {f"amount{end}": is_water.ifelse(met[f"energy_kwh{end}"], met[f"energy_kwh{end}"] * met.pue) for end in ENDS}
+    amounts = {f"amount{end}": is_water.ifelse(met[f"energy_kwh{end}"], electricity_kwh(met[f"energy_kwh{end}"], met.pue)) for end in ENDS}
     one = ibis.literal(1.0)
     factors = {
         f"factor{end or '_value'}": is_water.ifelse(datacentre_litres(one, met.pue, met.wue, met[grid_end]), met[grid_end])
         for end, grid_end in zip(ENDS, ("grid_factor", "grid_min", "grid_max"), strict=True)
     }
-    method = (met.use_category == PURCHASED_ELECTRICITY).ifelse("location", "none")
+    is_bought = met.use_category == PURCHASED_ELECTRICITY
+    flags = with_flag(met.grid_flags, is_bought & (met.criterion == "GWP") & (met.grid_boundary == LIFECYCLE), INCLUDES_UPSTREAM)
     return shaped(
-        met, keep=KEPT, **amounts, **factors, phase=ibis.literal("use"), category=_.use_category, ghg_method=method, amount_unit=ibis.literal("kWh"),
-        unit=_.grid_unit, factor_id=ibis.coalesce(_.instance_id, _.energy_id), flags=_.grid_flags, dq_rel=_.dq_reliability, dq_comp=_.grid_dq_comp,
-        years_off=_.grid_years_off, dq_geo=_.grid_dq_geo, method_id=is_water.ifelse("A4", met.method_id),
+        met, keep=KEPT, **amounts, **factors, phase=ibis.literal("use"), category=_.use_category, ghg_method=is_bought.ifelse("location", "none"),
+        amount_unit=ibis.literal("kWh"), unit=_.grid_unit, factor_id=ibis.coalesce(_.instance_id, _.energy_id), flags=flags, dq_rel=_.dq_reliability,
+        dq_comp=_.grid_dq_comp, years_off=_.grid_years_off, dq_geo=_.grid_dq_geo, method_id=is_water.ifelse("A4", met.method_id),
     )  # fmt: skip
 
 
@@ -71,8 +76,8 @@ def grid_losses(electricity: ir.Table, grid_loss: ir.Table) -> ir.Table:
     lost = with_figures(lost, grid_loss.rename(anywhere="country_code"), ("anywhere",), "month_start", {"loss_world": "value", "loss_id_world": "grid_loss_id"})
     share = ibis.coalesce(lost.loss_here, lost.loss_world)
     ids = {"factor_id": ibis.coalesce(lost.loss_id_here, lost.loss_id_world), "category": lost.grid_loss_category}
-    said = {"ghg_method": ibis.literal("none"), "method_id": ibis.literal("A7-losses")}
-    return lost.mutate(**{f"amount{end}": lost[f"amount{end}"] * share for end in ENDS}, **ids, **said).filter(_.amount.notnull()).select(*SHAPE)
+    said = {"ghg_method": ibis.literal("none"), "method_id": ibis.literal("A7-losses"), "flags": _.grid_flags}
+    return lost.mutate(**{f"amount{end}": lost_kwh(lost[f"amount{end}"], share) for end in ENDS}, **ids, **said).filter(_.amount.notnull()).select(*SHAPE)
 
 
 def device_embodied(activity: ir.Table, device_factor: ir.Table, servers: ir.Table) -> ir.Table:
@@ -100,7 +105,7 @@ def booked(met: ir.Table, view: str, share: ir.Value) -> ir.Table:
     """Devices with their factors in one view: the amount is quantity × rate × share, in items. A month of no purchase has no row."""
     rate = (met.phase == "manufacturing").ifelse(met.condition_rate, 1.0)
     low, high = ((met.phase == "manufacturing").ifelse(met[name], 1.0) for name in ("condition_rate_min", "condition_rate_max"))
-    items = met.quantity.cast("float64") * met.usage_rate * share
+    items = items_carried(met.quantity.cast("float64"), met.usage_rate, share)
     category = met.phase.cases(*((phase, met[f"{phase}_category"]) for phase in PHASES))
     made = met.mutate(amount=items * rate, amount_min=items * low, amount_max=items * high, is_booked=(share > 0) if view == PURCHASE_YEAR else True)
     return shaped(

@@ -34,7 +34,7 @@ def grid_in_force(rows: ir.Table, grid: ir.Table) -> ir.Table:
     """
     asked = rows.select("country_code", "month_start").distinct().mutate(year=_.month_start.year())
     offered = grid.select(
-        "criterion", grid_country="country_code", grid_year="factor_year", grid_id="grid_id", grid_factor="value", grid_unit="unit",
+        "criterion", grid_country="country_code", grid_year="factor_year", grid_id="grid_id", grid_boundary="boundary", grid_factor="value", grid_unit="unit",
         grid_min=ibis.coalesce(_.value_min, _.value), grid_max=ibis.coalesce(_.value_max, _.value), grid_dq_comp="dq_comp", grid_dq_geo="dq_geo",
     )  # fmt: skip
     met = asked.join(offered, (asked.country_code == offered.grid_country) | (offered.grid_country == WORLD))

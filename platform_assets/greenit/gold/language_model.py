@@ -1,6 +1,7 @@
 """Impacts of requests to language models by generated tokens: EcoLogits 0.11 (formula A6 of docs/method.md).
 
-What belongs here: tokens to seconds, kWh and kg of a request. What does not: the model's coefficients `c`, by their keys in
+What belongs here: tokens to seconds, kWh and kg of a request: what the rows of parameters/language_model.csv that are "recomputed" were made by, so that
+an asset multiplies tokens by a figure. What does not: the model's coefficients `c`, by their keys in
 parameters/language_model_coefficient.csv. Parameter counts are in billions; the batch is the requests that share the accelerators.
 """
 from collections.abc import Mapping

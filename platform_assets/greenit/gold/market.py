@@ -9,6 +9,7 @@ import ibis.expr.types as ir
 from ibis import _
 
 from platform_assets.greenit.gold.electricity_scope2 import market_based
+from platform_assets.greenit.gold.flags import INCLUDES_UPSTREAM, LIFECYCLE, with_flag
 from platform_assets.greenit.gold.in_force import with_figures
 from platform_assets.greenit.gold.limits import at_most
 
@@ -41,7 +42,8 @@ def with_market(bought: ir.Table, energy_contract: ir.Table, months: ir.Table, r
     rows = rows.mutate(pool=pool, taken_kwh=_.is_purchased.ifelse(_.energy_kwh * _.pue, 0.0)).drop("pool_site", "pool_country")
     pools = rows.group_by("pool", "month_start").agg(pool_kwh=_.taken_kwh.cast(KWH).sum().cast("float64"))
     rows = rows.left_join(covered(pools, contracts), ["pool", "month_start"]).drop("pool_right", "month_start_right")
-    rows = with_figures(rows, residual_mix, ("country_code",), "month_start", {"residual_value": "value", "residual_id": "residual_id"})
+    take = {"residual_value": "value", "residual_id": "residual_id", "residual_boundary": "boundary"}
+    rows = with_figures(rows, residual_mix, ("country_code",), "month_start", take)
     share = ibis.coalesce(rows.covered_share, 0.0)
     factor = market_based(ibis.literal(1.0), share, rows.contract_factor, rows.residual_value, rows.grid_value)
     rest = ibis.coalesce(rows.residual_id, rows.grid_id)
@@ -49,12 +51,13 @@ def with_market(bought: ir.Table, energy_contract: ir.Table, months: ir.Table, r
         ((share <= 0) & rows.residual_id.isnull(), "no_contract, no_residual_mix"), (share <= 0, "no_contract"),
         ((share < 1) & rows.residual_id.isnull(), "no_residual_mix")
     )
+    flags = with_flag(flags, (share < 1) & (ibis.coalesce(rows.residual_boundary, rows.grid_boundary) == LIFECYCLE), INCLUDES_UPSTREAM)
     ids = ibis.cases((share <= 0, rest), (share < 1, rows.contract_ids + " + " + rest), else_=rows.contract_ids)
     made = rows.mutate(
         market_factor=rows.is_purchased.ifelse(factor, ibis.null("float64")), market_id=rows.is_purchased.ifelse(ids, ibis.null("string")),
         market_flags=rows.is_purchased.ifelse(flags, ibis.null("string")),
     )  # fmt: skip
-    return made.drop("pool", "taken_kwh", "covered_share", "contract_factor", "contract_ids", "residual_value", "residual_id")
+    return made.drop("pool", "taken_kwh", "covered_share", "contract_factor", "contract_ids", "residual_value", "residual_id", "residual_boundary")
 
 
 def covered(pools: ir.Table, contracts: ir.Table) -> ir.Table:

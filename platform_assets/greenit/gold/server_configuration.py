@@ -8,6 +8,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
+from platform_assets.greenit.gold.compute_power import pieces_for
 from platform_assets.greenit.gold.in_force import NEWEST, coefficients_of
 from platform_assets.greenit.gold.server_embodied import constants_of_parts, memory_impact, power_supplies_impact, processors_impact, server_impact
 
@@ -62,7 +63,7 @@ def configured_servers(equipment: ir.Table, server_component: ir.Table, server_c
     distinct = said.group_by("configuration_id").agg(**{name: _[name].max() for name in ("cpu_units", "cpu_cores", "ram_gb", "ssd_gb", "hdd_units")})
     assumed = coefficients_of(server_coefficient, "boavizta", ASSUMED, NEWEST)
     met = distinct.cross_join(assumed)
-    modules, drives = (met.ram_gb / met.ram_gb_per_module).ceil(), (ibis.coalesce(met.ssd_gb, 0.0) / met.ssd_gb_per_drive).ceil()
+    modules, drives = pieces_for(met.ram_gb, met.ram_gb_per_module), pieces_for(ibis.coalesce(met.ssd_gb, 0.0), met.ssd_gb_per_drive)
     configurations = met.select(
         item_key=met.configuration_id, cpu_units=met.cpu_units.cast("float64"), die_mm2=met.cpu_cores / met.cpu_units * met.die_mm2_per_core,
         ram_units=modules, ram_gb=met.ram_gb / modules.nullif(0), ssd_units=drives, ssd_gb=ibis.coalesce(met.ssd_gb / drives.nullif(0), 0.0),

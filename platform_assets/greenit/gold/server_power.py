@@ -8,7 +8,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
-from platform_assets.greenit.gold.compute_power import average_kwh, host_watts, memory_watts, on_curve
+from platform_assets.greenit.gold.compute_power import average_kwh, host_watts, memory_watts, on_curve, pieces_for
 from platform_assets.greenit.gold.embodied import DAYS_PER_YEAR
 from platform_assets.greenit.gold.in_force import NEWEST, coefficients_of
 from platform_assets.greenit.gold.server_configuration import SERVER
@@ -31,7 +31,7 @@ def with_server_power(lived: ir.Table, server_coefficient: ir.Table) -> ir.Table
     curve = coefficients_of(server_coefficient, "teads", tuple(f"tdp_share_{load}" for load in LOADS), NEWEST)
     met = asked.cross_join(coefficients_of(server_coefficient, "boavizta", KEYS, NEWEST)).cross_join(curve)
     points = [(float(load), met[f"tdp_share_{load}"]) for load in LOADS]
-    drives = (ibis.coalesce(met.ssd_gb, 0.0) / met.ssd_gb_per_drive).ceil()
+    drives = pieces_for(ibis.coalesce(met.ssd_gb, 0.0), met.ssd_gb_per_drive)
 
     def kwh(end: str) -> ir.Value:
         load = ibis.coalesce(met.cpu_pct, met[f"load_pct{end}"])

@@ -15,6 +15,11 @@ ENDS = ("", "_min", "_max")
 SUM = "decimal(38, 12)"  # amounts are summed as decimals, so that their order changes no digit
 
 
+def service_kwh(amount: ir.NumericValue, kwh_per_amount: ir.NumericValue) -> ir.NumericValue:
+    """IT energy of an amount of a service (GB, tokens, hours), kWh."""
+    return amount * kwh_per_amount
+
+
 def months_in_force(contracts: ir.Table, months: ir.Table) -> ir.Table:
     """Contracts × months between start_date and end_date (its last day; NULL: open); adds `days_in_month` and `month_days`."""
     met = contracts.cross_join(months)
@@ -44,7 +49,7 @@ def with_service_energy(rows: ir.Table, service_energy: ir.Table, pue: ir.Table,
     keyed = with_figures(keyed.mutate(everywhere=ibis.literal("*")), hosted, ("everywhere",), "month_start", {"pue_hosted": "value", "pue_id_hosted": "pue_id"})
     is_hosted = keyed.is_hosted.fill_null(False)
     powered = keyed.mutate(
-        **{f"energy_kwh{end}": keyed.meter_amount * ibis.coalesce(keyed[f"kwh{end}"], keyed.kwh) for end in ENDS},
+        **{f"energy_kwh{end}": service_kwh(keyed.meter_amount, ibis.coalesce(keyed[f"kwh{end}"], keyed.kwh)) for end in ENDS},
         pue=is_hosted.ifelse(keyed.pue_hosted, 1.0), pue_id=is_hosted.ifelse(keyed.pue_id_hosted, ibis.null("string")),
         wue=is_hosted.ifelse(ibis.null("float64"), 0.0),
     )  # fmt: skip

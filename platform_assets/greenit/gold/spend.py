@@ -17,11 +17,6 @@ def spend_in_factor_money(
     return spend * usd_per_currency * cpi_factor_year / cpi_spend_year
 
 
-def spend_kgco2e(usd_2022: ir.NumericValue, kgco2e_per_usd_2022: ir.NumericValue) -> ir.NumericValue:
-    """Spend × EEIO factor with margins (US EPA v1.3, purchaser price). GWP only: other criteria have no row."""
-    return usd_2022 * kgco2e_per_usd_2022
-
-
 def in_dollars_of_2022(rows: ir.Table, spend: str, at: str, exchange_rate: ir.Table, price_index: ir.Table) -> ir.Table:
     """Adds `usd_per_unit` and `usd_2022` of the column `spend` in `currency` on the day `at`: NULL for a currency without a rate, and for money of 0,
     which tells nothing. Newer years than the last figure take that.

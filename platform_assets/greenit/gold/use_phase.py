@@ -1,6 +1,6 @@
 """Electricity of the use phase (formulas A2 and A5 of docs/method.md).
 
-What belongs here: energy and its impact. What does not: factor values.
+What belongs here: energy. What does not: factor values, impacts (contribution.py).
 """
 
 import ibis.expr.types as ir
@@ -30,14 +30,6 @@ def instance_embodied_kgco2e_per_hour(server_kgco2e: ir.Value, vcpu: ir.Value, s
     return server_kgco2e * vcpu / server_vcpu / lifetime_hours
 
 
-def electricity_impact(energy_kwh: ir.Value, pue: ir.Value, grid_factor_per_kwh: ir.Value) -> ir.Value:
-    """E × PUE × EF, in the grid factor's unit. PUE is 1 outside datacentres."""
-    return energy_kwh * pue * grid_factor_per_kwh
-
-
-def sci_server_kgco2e(
-    vcpu: ir.Value, memory_gb: ir.Value, ssd: ir.Value, hdd: ir.Value, gpu: ir.Value
-) -> ir.Value:
-    """Embodied server by the Software Carbon Intensity model (Davy 2021): 1,000 kg, 100 per further CPU, 533/384 per GB over 16, 50 per SSD,
-    100 per HDD, 150 per accelerator; kgCO2e."""
-    return 1000.0 + 100.0 * (vcpu - 1) + 533.0 / 384.0 * (memory_gb - 16) + 50.0 * ssd + 100.0 * hdd + 150.0 * gpu
+def electricity_kwh(energy_kwh: ir.Value, pue: ir.Value) -> ir.Value:
+    """Electricity taken for IT energy: E × PUE, kWh. PUE is 1 outside datacentres."""
+    return energy_kwh * pue

@@ -7,6 +7,7 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
+from platform_assets.greenit.gold.flags import INCLUDES_UPSTREAM
 from platform_assets.greenit.sums import exact_sum
 from platform_assets.tables import table
 
@@ -32,7 +33,8 @@ def data_quality(impact: ir.Table, activity: ir.Table, coverage: ir.Table) -> ir
     by_factor = met.group_by(*CELL, "factor").agg(error=exact_sum(_.error))
     errors = by_factor.group_by(*CELL).agg(squares=exact_sum(_.error * _.error))
     shares = {f"{name}_size": exact_sum(met["size"], met.basis == name) for name in BASES}
-    sums = {"whole": exact_sum(met["size"]), "weighted": exact_sum(met.weighted), "flagged": exact_sum(met["size"], met.flags.notnull())}
+    is_flagged = met.flags.notnull() & (met.flags != INCLUDES_UPSTREAM)
+    sums = {"whole": exact_sum(met["size"]), "weighted": exact_sum(met.weighted), "flagged": exact_sum(met["size"], is_flagged)}
     summed = met.group_by(*CELL).agg(**sums, rows=_.count(), **shares)
     covered = coverage.select("domain", "criterion", "coverage_pct", period="month_start")
     joined = summed.left_join(errors, list(CELL)).left_join(covered, ["period", "domain", "criterion"])

@@ -17,6 +17,8 @@ METHODS = {"location": ["location", "none"], "market": ["market", "none"]}  # a 
 @table(__file__)
 def intensity(kpi_dimension: ir.Table, denominator: ir.Table) -> ir.Table:
     """GWP by month, kind of denominator, member, method and view; the member `(all)` is the customer, except of users: they are of one application.
+    Per user of an application are two figures that add up: of its machines by environment (`crm prod`), and of the services that are bought for it,
+    which name no environment (`crm`).
 
     A member without a denominator has no row: a ratio to nothing is none.
     """

@@ -7,7 +7,6 @@ import ibis
 import ibis.expr.types as ir
 from ibis import _
 
-from platform_assets.greenit.gold.limits import at_least, at_most
 from platform_assets.greenit.metrics import METRICS, Metric, Sum
 from platform_assets.greenit.sums import exact_sum
 from platform_assets.tables import table
@@ -24,15 +23,13 @@ def metric_monthly(
 
 
 def computed(one: Metric, tables: dict[str, ir.Table]) -> ir.Table:
-    """A metric's months: its sum, or the ratio of its sums, in its unit and within its limits."""
+    """A metric's months: its sum, or the ratio of its sums, in its unit."""
     rows = summed(one.of, tables).rename(amount="total")
     if one.over:
         below = summed(one.over, tables)
         met = rows.join(below, "period").filter(_.total != 0.0)
         rows = met.select("period", amount=met.amount / met.total)
     value = rows.amount * one.scale
-    if one.limits:
-        value = at_most(at_least(value, one.limits[0]), one.limits[1])
     return rows.filter(rows.amount.notnull()).select("period", metric_id=ibis.literal(one.id), value=value, unit=ibis.literal(one.unit))
 
 

@@ -23,7 +23,7 @@ def made(gold, table_of, rows, june):
         silver = {name: table_of("silver", name, *said) for name, said in given.items() if isinstance(said, list)}
         both = silver | {name: table for name, table in given.items() if not isinstance(table, list)}
         activity = gold.activity(months=months, **both)
-        impact = gold.impact(activity=activity, **{name: table for name, table in both.items() if name in ("equipment", "cloud_instance_component")})
+        impact = gold.impact(activity=activity, **{name: table for name, table in both.items() if name in ("equipment", "cloud_instance_component", "grid_factor")})
         return {(row["activity_id"], row["month_start"].month): row for row in rows(activity)}, rows(impact)
 
     return compute

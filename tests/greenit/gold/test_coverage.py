@@ -45,10 +45,13 @@ def test_cloud_and_software_are_covered_by_cost_in_dollars(covered):
     assert (row["coverage_pct"], row["cost"], row["cost_covered"]) == (75.0, 400, 300)
 
 
-def test_credits_push_the_share_no_further_than_its_ends(covered):
-    bills = [{"activity_id": "a", "domain": "cloud", "cost_usd": Decimal(10)}, {"activity_id": "credit", "domain": "cloud", "cost_usd": Decimal(-4)}]
-    assert covered(bills, ["a"])["cloud", "GWP"]["coverage_pct"] == 100.0  # 10 of 6
-    assert covered(bills, ["credit"])["cloud", "GWP"]["coverage_pct"] == 0.0  # -4 of 6
+def test_what_is_no_usage_is_in_no_share_and_a_reversal_weighs_what_it_takes_back(covered):
+    usage = {"domain": "cloud", "charge_category": "Usage"}
+    bills = [{**usage, "activity_id": "a", "cost_usd": Decimal(10)}, {**usage, "activity_id": "b", "cost_usd": Decimal(6)},
+             {**usage, "activity_id": "reversed", "cost_usd": Decimal(-4)}]  # fmt: skip
+    bills += [{"activity_id": kind, "domain": "cloud", "charge_category": kind, "cost_usd": Decimal(cost)} for kind, cost in (("Credit", -9), ("Tax", 3), ("Purchase", 50))]
+    row = covered(bills, ["a", "reversed"])["cloud", "GWP"]
+    assert (row["coverage_pct"], row["cost"], row["cost_covered"]) == (70.0, 20, 14)  # 10 + 4 of 10 + 6 + 4; net of credits it was 10 - 4 of 6
 
 
 def test_a_domain_that_costs_nothing_has_no_share(covered):

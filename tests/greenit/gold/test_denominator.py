@@ -58,4 +58,13 @@ def test_employees_own_devices_are_not_the_customers_spend(amounts):
 
 def test_users_of_an_application_count_once_however_many_machines_it_has(amounts):
     rows = [{"application_id": "crm", "environment": "prod", "vm_id": vm, "users": users} for vm, users in (("a", 120), ("b", 120), ("c", None))]
-    assert amounts(application=rows) == {(6, "app_user", "crm prod"): 120, (6, "app_user", "(all)"): 120}
+    assert amounts(application=rows) == {(6, "app_user", "crm prod"): 120, (6, "app_user", "crm"): 120, (6, "app_user", "(all)"): 120}
+
+
+def test_services_that_name_no_environment_find_the_users_of_the_whole_application(amounts):
+    rows = [{"application_id": "crm", "environment": where, "vm_id": "a", "users": users} for where, users in (("prod", 120), ("test", 7))]
+    bare = {"application_id": "wiki", "environment": None, "vm_id": "b", "users": 30}
+    # 120 + 7 + 30: the whole application is in no sum
+    assert amounts(application=[*rows, bare]) == {
+        (6, "app_user", "crm prod"): 120, (6, "app_user", "crm test"): 7, (6, "app_user", "crm"): 120, (6, "app_user", "wiki"): 30, (6, "app_user", "(all)"): 157
+    }  # fmt: skip

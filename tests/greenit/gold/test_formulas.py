@@ -5,7 +5,8 @@ from datetime import date
 import ibis
 import pytest
 
-from platform_assets.greenit.gold import compute_power, electricity_scope2, language_model, server_embodied, spend, storage_and_transfer, water, web_page
+from platform_assets.greenit.gold import cloud_meters, compute_power, electricity_scope2, language_model, server_embodied, spend, water, web_page
+from platform_assets.greenit.gold.contribution import impact_of
 from platform_assets.greenit.gold.embodied import hourly_share
 from platform_assets.greenit.gold.in_force import coefficients_of
 from platform_assets.greenit.platinum.target_path import linear_target
@@ -30,7 +31,6 @@ def test_the_unknown_stays_unknown_at_every_limit():
     """GREATEST and LEAST would make a limit of it."""
     assert over(lambda at: compute_power.on_curve(at, CURVE), load=None) is None
     assert over(compute_power.profile_watts, load=None, a=10, b=0.1, c=10, d=2) is None
-    assert over(compute_power.memory_above_baseline_gb, gb=None, baseline=100) is None
     assert over(hourly_share, hours=None, lifetime=35040) is None
     assert over(linear_target, base=None, base_year=2020, year=2030, rate=0.042) is None
     assert over(electricity_scope2.market_based, kwh=None, covered=40, contract=0, residual=0.5, grid=0.3) is None
@@ -47,17 +47,12 @@ def test_memory_draws_most_of_its_power_when_idle():
     assert over(compute_power.memory_watts, gb=256, load=0.5, idle=0.1, full=0.15) == pytest.approx(32)
 
 
-def test_memory_below_the_baseline_of_the_measured_host_adds_nothing():
-    assert over(compute_power.memory_above_baseline_gb, gb=64, baseline=100) == 0
-    assert over(compute_power.memory_above_baseline_gb, gb=164, baseline=100) == 64
-
-
 def test_drives_stand_outside_of_the_share_for_fans_and_board():
     assert over(compute_power.host_watts, cpu=100, ram=50, other=0.2, drives=16) == pytest.approx(196)  # 150 × 1.2 + 16
 
 
 def test_a_hundred_vcpus_need_two_processors_of_96():
-    assert over(compute_power.processors_for, vcpu=100, per=96) == 2
+    assert over(compute_power.pieces_for, vcpu=100, per=96) == 2
 
 
 def test_an_hour_after_the_end_of_life_carries_no_more_than_the_whole():
@@ -75,28 +70,18 @@ def test_a_good_die_stands_for_more_wafer_than_its_area():
 
 
 def test_a_terabyte_of_disk_for_a_day_in_two_copies():
-    assert over(storage_and_transfer.storage_kwh, tb_hours=24, wh=0.65, copies=2) == pytest.approx(0.0312)
-    assert over(lambda gb, hours: storage_and_transfer.tb_hours(gb, hours), gb=500, hours=720) == pytest.approx(360)
+    assert over(cloud_meters.meter_kwh, tb_hours=24, copies=2, kwh=0.00065) == pytest.approx(0.0312)
+    assert over(lambda gb, per, hours: cloud_meters.meter_amount(gb, per, hours, ibis.literal(True)), gb=500, per=0.001, hours=720) == pytest.approx(360)
 
 
 def test_flash_per_gigabyte_is_die_and_a_part_of_the_drive():
-    assert over(storage_and_transfer.ssd_kgco2e_per_gb, slope=2.2, density=50, base=6.34, drive=1000) == pytest.approx(0.05034)  # 0.044 + 0.00634
-
-
-def test_cost_without_any_known_usage_has_no_energy_and_never_zero():
-    assert over(storage_and_transfer.kwh_by_cost, cost=10, known_cost=0, known_kwh=0) is None
-    assert over(storage_and_transfer.kwh_by_cost, cost=10, known_cost=None, known_kwh=None) is None
-    assert over(storage_and_transfer.kwh_by_cost, cost=10, known_cost=50, known_kwh=22) == pytest.approx(4.4)
+    # 1,000 GB / 50 GB/cm² × 2.2 + 6.34 = 50.34 kg of a drive
+    assert over(server_embodied.memory_impact, units=1, gb=1000, density=50, slope=2.2, base=6.34) == pytest.approx(50.34)
 
 
 def test_a_returning_visitor_loads_what_is_not_cached():
     assert over(web_page.bytes_of_visits, page=2e6, first=0.75, again=0.25, reload=0.2) == pytest.approx(1.6e6)
     assert over(web_page.gigabytes, transferred=2e9) == 2
-
-
-def test_a_wholly_green_datacentre_uses_nothing_but_its_machines_were_made():
-    assert over(web_page.green_share, impact=27.17, green=1) == 0
-    assert over(web_page.embodied_impact_of_bytes, gb=1, kwh_per_gb=0.012, world=494) == pytest.approx(5.928)
 
 
 def test_generation_never_takes_longer_than_was_measured():
@@ -110,7 +95,7 @@ def test_generation_never_takes_longer_than_was_measured():
 def test_spend_goes_to_dollars_and_then_to_the_prices_of_the_factor():
     # 1,000 € × 1.08 $/€ × 292.7 / 320.0, then × 0.093
     assert over(spend.spend_in_factor_money, spend=1000, rate=1.08, then=292.7, now=320) == pytest.approx(987.8625)
-    assert over(spend.spend_kgco2e, usd=987.8625, factor=0.093) == pytest.approx(91.8712, abs=1e-4)
+    assert over(impact_of, usd=987.8625, factor=0.093) == pytest.approx(91.8712, abs=1e-4)
 
 
 def test_certificates_beyond_the_consumption_make_no_credit():
@@ -127,7 +112,7 @@ def test_a_contract_without_a_factor_is_unknown_and_not_zero():
 
 
 def test_losses_of_the_grid_are_a_line_of_their_own():
-    assert over(electricity_scope2.transmission_losses, kwh=100, grid=0.3, losses=0.08) == pytest.approx(2.4)
+    assert over(electricity_scope2.lost_kwh, kwh=100, losses=0.08) == pytest.approx(8)
 
 
 def test_cooling_goes_by_it_energy_and_electricity_by_all_of_it():

@@ -25,13 +25,14 @@ GRID_COLUMNS = {
     "value_min": "float64",
     "value_max": "float64",
     "unit": "string",
+    "boundary": "string",
     "dq_comp": "int64",
     "dq_geo": "int64",
 }
 
 
 def grid(*rows):
-    made = [{"criterion": "GWP", "value": 1.0, "value_min": None, "value_max": None, "unit": "kgCO2e", "dq_comp": 1, "dq_geo": 2, **row} for row in rows]
+    made = [{"criterion": "GWP", "value": 1.0, "value_min": None, "value_max": None, "unit": "kgCO2e", "boundary": "lifecycle", "dq_comp": 1, "dq_geo": 2, **row} for row in rows]
     return ibis.memtable({name: [row[name] for row in made] for name in GRID_COLUMNS}, schema=GRID_COLUMNS)
 
 

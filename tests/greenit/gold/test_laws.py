@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from ibis import _
 
 from platform_assets.greenit.gold import sharing
-from platform_assets.greenit.gold.electricity_scope2 import location_based, market_based
+from platform_assets.greenit.gold.contribution import impact_of
+from platform_assets.greenit.gold.electricity_scope2 import market_based
 from platform_assets.greenit.gold.embodied import amortised_share
 from platform_assets.greenit.gold.instance_footprint import embodied_per_hour, watts_at_load
 
@@ -103,7 +104,7 @@ def test_a_child_without_a_size_gets_no_share_and_a_parent_of_size_zero_gives_no
 def test_without_a_contract_the_market_is_the_location(kwh, grid, duck):
     table = ibis.memtable([{"kwh": kwh, "grid": grid, "none": None}], schema=dict.fromkeys(("kwh", "grid", "none"), "float64"))
     row = table.select(
-        market=market_based(table.kwh, table.none, table.none, table.none, table.grid), location=location_based(table.kwh, table.grid)
+        market=market_based(table.kwh, table.none, table.none, table.none, table.grid), location=impact_of(table.kwh, table.grid)
     ).to_pyarrow().to_pylist()[0]  # fmt: skip
     assert row["market"] == row["location"]
 

@@ -31,8 +31,8 @@ def markets(made):
 def test_a_sites_contract_covers_its_share_and_the_grid_the_rest(markets):
     # 0.6 × 0.012 + 0.4 × France
     assert markets([LINE, BERLIN], [PPA]) == {
-        "a": (pytest.approx(0.6 * 0.012 + 0.4 * FRANCE_2024), "E1 + owid-fra-2024-gwp", "no_residual_mix"),
-        "b": (pytest.approx(GERMANY_2024), "owid-deu-2024-gwp", "no_contract, no_residual_mix"),
+        "a": (pytest.approx(0.6 * 0.012 + 0.4 * FRANCE_2024), "E1 + owid-fra-2024-gwp", "no_residual_mix, includes_upstream"),
+        "b": (pytest.approx(GERMANY_2024), "owid-deu-2024-gwp", "no_contract, no_residual_mix, includes_upstream"),
     }
 
 
@@ -46,7 +46,7 @@ def test_a_countrys_contract_covers_its_sites_that_have_none(markets):
 def test_several_contracts_share_a_site_by_their_kwh(markets):
     kwh = [{**PPA, "covered_share": None, "covered_kwh_per_month": 60.0}, {**PPA, "contract_id": "E2", "covered_share": 0.5, "kgco2e_per_kwh": 0.03}]
     # of 300 kWh 60 at 0.012 and 150 at 0.03, 90 of the grid
-    assert markets([LINE], kwh) == {"a": (pytest.approx((60 * 0.012 + 150 * 0.03 + 90 * FRANCE_2024) / 300), "E1, E2 + owid-fra-2024-gwp", "no_residual_mix")}
+    assert markets([LINE], kwh) == {"a": (pytest.approx((60 * 0.012 + 150 * 0.03 + 90 * FRANCE_2024) / 300), "E1, E2 + owid-fra-2024-gwp", "no_residual_mix, includes_upstream")}
 
 
 def test_more_certificates_than_electricity_make_no_credit(markets):
@@ -59,7 +59,7 @@ def test_a_contract_of_half_a_month_covers_half(markets):
 
 
 def test_what_no_contract_covers_has_the_residual_mix(markets, with_row):
-    mix = with_row("residual_mix", {"residual_id": "mix", "country_code": "FRA", "value": 0.1, "factor_year": 2024, "valid_from": date(2024, 1, 1)})
+    mix = with_row("residual_mix", {"residual_id": "mix", "country_code": "FRA", "value": 0.1, "boundary": "combustion", "factor_year": 2024, "valid_from": date(2024, 1, 1)})
     found = markets([LINE, {**LINE, "equipment_id": "c", "site_id": "Paris"}], [PPA], residual_mix=mix)
     assert found == {"a": (pytest.approx(0.6 * 0.012 + 0.4 * 0.1), "E1 + mix", None), "c": (pytest.approx(0.1), "mix", "no_contract")}
 
@@ -78,3 +78,12 @@ def test_employees_devices_are_not_bought_electricity_and_take_nothing_of_a_cont
 
 def test_a_site_without_consumption_leaves_its_contract_unused(markets):
     assert markets([{**LINE, "status": "in_stock"}], [PPA])["a"][0] == pytest.approx(FRANCE_2024)  # no kWh: a factor that nothing is multiplied by
+
+
+def test_a_life_cycle_factor_in_scope_2_is_flagged_for_its_upstream_and_one_of_combustion_is_not(made, with_row):
+    burnt = {"grid_id": "burnt", "country_code": "ATA", "factor_year": 2024, "value": 0.03, "boundary": "combustion", "valid_from": date(2024, 1, 1)}
+    _, impacts = made(equipment=[LINE, {**LINE, "equipment_id": "b", "country_code": "ATA"}], grid_factor=with_row("grid_factor", burnt))
+    used = [row for row in impacts if row["phase"] == "use" and row["criterion"] == "GWP"]
+    lifecycle, combustion = ({(row["category"], row["ghg_method"]): row["flags"] for row in used if row["activity_id"].endswith(name)} for name in ("-a", "-b"))
+    assert lifecycle == {("2", "location"): "includes_upstream", ("2", "market"): "no_contract, no_residual_mix, includes_upstream", ("3.3", "none"): None}
+    assert combustion == {("2", "location"): None, ("2", "market"): "no_contract, no_residual_mix", ("3.3", "none"): None}

@@ -3,8 +3,9 @@
 import ibis
 import pytest
 
+from platform_assets.greenit.gold.contribution import impact_of
 from platform_assets.greenit.gold.data_quality import dq_score, temporal
-from platform_assets.greenit.gold.use_phase import device_kwh, electricity_impact, instance_embodied_kgco2e_per_hour, instance_kwh_per_hour, watts_at
+from platform_assets.greenit.gold.use_phase import device_kwh, electricity_kwh, instance_embodied_kgco2e_per_hour, instance_kwh_per_hour, watts_at
 
 
 def value(expression):
@@ -20,7 +21,7 @@ def test_a_device_uses_its_days_of_the_year():
 
 
 def test_electricity_is_energy_times_pue_times_grid():
-    assert value(electricity_impact(number(10.0), number(1.5), number(0.05))) == pytest.approx(0.75)
+    assert value(impact_of(electricity_kwh(number(10.0), number(1.5)), number(0.05))) == pytest.approx(0.75)
 
 
 def test_an_m5_large_at_half_load_by_cloud_carbon_footprint():

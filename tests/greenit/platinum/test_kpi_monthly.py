@@ -79,11 +79,11 @@ def test_coverage_of_equipment_is_by_units(cells):
     assert cell["coverage_pct"] == pytest.approx(25)  # 3 of 12 units
 
 
-def test_coverage_of_cloud_is_by_net_cost(cells):
-    line = {**DEVICE, "source": "cloud", "domain": "cloud", "quantity": Decimal(1)}
-    bill = [{**line, "cost": Decimal(6)}, {**line, "activity_id": "b", "cost": Decimal(4)}, {**line, "activity_id": "credit", "cost": Decimal(-2)}]
+def test_coverage_of_cloud_is_by_the_cost_of_usage(cells):
+    line = {**DEVICE, "source": "cloud", "domain": "cloud", "quantity": Decimal(1), "charge_category": "Usage"}
+    bill = [{**line, "cost": Decimal(6)}, {**line, "activity_id": "b", "cost": Decimal(2)}, {**line, "activity_id": "c", "charge_category": "Credit", "cost": Decimal(-2)}]
     (cell,) = cells([{**USE, "source": "cloud", "domain": "cloud", "category": "3.1"}], bill)
-    assert cell["coverage_pct"] == pytest.approx(75)  # 6 of 6 + 4 - 2
+    assert cell["coverage_pct"] == pytest.approx(75)  # 6 of 6 + 2
 
 
 def test_coverage_is_of_the_criterion(cells):

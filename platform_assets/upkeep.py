@@ -1,0 +1,75 @@
+"""What is done every night for the platform itself: old versions and old history go, and what everybody cost is computed.
+
+What belongs here: the assets of it, their job and schedule. What does not: the work (collection.py, run_retention.py, platform_cost.py), which
+`strata upkeep` does at once. Nothing here names a customer in Dagster's events: they would outlive one that leaves.
+"""
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import dagster as dg
+
+from partitions.customers import load_customers
+from partitions.errors import BusyError, StrataError
+from platform_assets.platform_cost import CONTRACT, Costs, computed
+from platform_assets.tables import TRANSIENT, owners_of
+from resources.postgres import Postgres
+from resources.run_retention import Forgotten, forget_runs
+from resources.settings import settings
+from resources.storage import COLUMN_SCHEMA
+
+GROUP = "upkeep"
+NIGHTLY = "30 2 * * *"  # UTC
+PRICED = "everything_metered_is_priced"
+COST, VERSIONS, HISTORY = (dg.AssetKey(["platform", name]) for name in ("platform_cost", "collected_versions", "forgotten_history"))
+
+
+def cost(postgres: Postgres) -> Costs:
+    """Costs of all declared customers, as of today."""
+    return computed(postgres, load_customers(postgres.settings.customers), datetime.now(UTC).date())
+
+
+def history(postgres: Postgres) -> Forgotten:
+    """Runs that ended more than the setting's days ago."""
+    return forget_runs(postgres, datetime.now(UTC) - timedelta(days=postgres.settings.history_days))
+
+
+def upkeep_assets() -> list[dg.AssetsDefinition]:
+    """Three assets of the platform without partitions; the costs come after the clean-up, so that they see what is left."""
+    said: dict[str, Any] = {"group_name": GROUP, "owners": owners_of(CONTRACT), "retry_policy": TRANSIENT}
+
+    @dg.asset(key=VERSIONS, kinds={"postgres", "duckdb"}, description="Versions that nobody can reach any more are removed, as `strata gc` does.", **said)
+    def collected_versions() -> dg.MaterializeResult:
+        from platform_assets.collection import Collected, collect  # pyarrow comes with it, which the definitions do without
+
+        found = collect(Postgres(settings()), settings()).values()
+        done = [one for one in found if isinstance(one, Collected)]
+        busy = sum(isinstance(one, BusyError) for one in found)
+        failed = sum(isinstance(one, StrataError) for one in found) - busy
+        counted = {name: sum(getattr(one, name) for one in done) for name in ("versions", "rows", "files")}
+        return dg.MaterializeResult(metadata={"customers": len(done), **counted, "busy": busy, "failed": failed})
+
+    @dg.asset(key=HISTORY, kinds={"postgres"}, description="Dagster's runs, events, checks and logs of long ago are forgotten; what is the newest of something "
+              "stays. `STRATA_HISTORY_DAYS` says how long.", **said)
+    def forgotten_history() -> dg.MaterializeResult:
+        return dg.MaterializeResult(metadata={**vars(history(Postgres(settings()))), "days": settings().history_days})
+
+    priced = dg.AssetCheckSpec(PRICED, asset=COST, description="The CPU hours of the costs are those of the metered runs, month by month.")
+    columns = [dg.TableColumn(c.name, c.type, description=c.description) for c in CONTRACT.columns]
+
+    @dg.asset(key=COST, deps=[VERSIONS], kinds={"postgres"}, description=CONTRACT.odcs.description.purpose,
+              code_version=CONTRACT.fingerprint, metadata={COLUMN_SCHEMA: dg.TableSchema(columns=columns)}, check_specs=[priced], **said)
+    def platform_cost() -> Iterator[dg.MaterializeResult]:
+        found = cost(Postgres(settings()))
+        check = dg.AssetCheckResult(check_name=PRICED, passed=not found.unpriced, severity=dg.AssetCheckSeverity.ERROR, metadata={"months": found.unpriced})
+        yield dg.MaterializeResult(metadata={"customers": found.customers, "months": found.months, "usd": float(found.cost_usd)}, check_results=[check])
+
+    return [collected_versions, forgotten_history, platform_cost]
+
+
+def upkeep_schedule() -> dg.ScheduleDefinition:
+    """Every night, while a daemon lives."""
+    job = dg.define_asset_job(GROUP, dg.AssetSelection.groups(GROUP), description="What is done for the platform itself: `strata upkeep`.")
+    return dg.ScheduleDefinition(name=GROUP, job=job, cron_schedule=NIGHTLY, execution_timezone="UTC", default_status=dg.DefaultScheduleStatus.RUNNING)
