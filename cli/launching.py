@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -16,19 +16,22 @@ import click
 import dagster as dg
 
 from cli.serving import daemon_lives
+from partitions.customers import customer as declared
 from partitions.errors import BusyError, ContractError
 from platform_assets.notices import tell_of_newest_run
+from resources.backfills import SIZE_TAG
 from resources.orchestrator import instance
 from resources.postgres import Postgres
 from resources.session import locked
 from resources.sessions import AS_OF_TAG, PARAMETERS_TAG, PAUSED_TAG
-from resources.settings import PROJECT
+from resources.settings import PROJECT, settings
 
 JOB = "greenit_customer"
 LOCATION = "greenit"
 MODULE = "platform_assets.greenit.definitions"
 PARTITION_TAG = "dagster/partition"
 POLL_SECONDS = 0.5
+BEFORE_BACKFILLS = {"dagster/priority": "1"}  # who waits at a terminal does not wait for a fleet of hundreds
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # the lines below say it for people
 FINISHED = {dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE, dg.DagsterRunStatus.CANCELED}
 
@@ -118,8 +121,9 @@ def create_run(dagster_instance: dg.DagsterInstance, launch: Launch, customer: s
     from dagster._core.snap import snapshot_from_execution_plan
 
     plan = create_execution_plan(launch.job, run_config=run_config, tags=launch.tags)
+    tags = {**launch.tags, PARTITION_TAG: customer, SIZE_TAG: declared(customer, settings().customers).size_class}
     return dagster_instance.create_run(
-        job_name=launch.job.name, run_id=None, run_config=run_config, tags={**launch.tags, PARTITION_TAG: customer}, status=None,
+        job_name=launch.job.name, run_id=None, run_config=run_config, tags=tags, status=None,
         asset_selection=launch.assets, asset_check_selection=launch.checks, op_selection=None, resolved_op_selection=None,
         step_keys_to_execute=plan.step_keys_to_execute, root_run_id=None, parent_run_id=None,
         job_snapshot=launch.job.get_job_snapshot(), parent_job_snapshot=launch.job.get_parent_job_snapshot(),
@@ -168,8 +172,9 @@ def _queued(dagster_instance: dg.DagsterInstance, launch: Launch, customers: lis
     from dagster._core.run_coordinator import SubmitRunContext
 
     found, runs = origins(), {}
+    asked_for = replace(launch, tags={**launch.tags, **BEFORE_BACKFILLS})
     for customer in customers:
-        run = create_run(dagster_instance, launch, customer, {}, **found)
+        run = create_run(dagster_instance, asked_for, customer, {}, **found)
         dagster_instance.run_coordinator.submit_run(SubmitRunContext(run, workspace=None))  # type: ignore[arg-type]  # the queue never looks at it
         runs[customer] = run.run_id
         _tell(customer, f"run {run.run_id[:8]} is queued")

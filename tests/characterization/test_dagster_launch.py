@@ -20,7 +20,8 @@ GOLD = {path.name.removesuffix(".odcs.yaml") for path in (PROJECT / "platform_as
 
 
 @pytest.fixture
-def orchestrator() -> Iterator[dg.DagsterInstance]:
+def orchestrator(monkeypatch: pytest.MonkeyPatch) -> Iterator[dg.DagsterInstance]:
+    monkeypatch.setenv("STRATA_CUSTOMERS", str(PROJECT / "customers"))  # acme of the samples: a run carries its size class
     with dg.DagsterInstance.ephemeral() as instance:
         instance.add_dynamic_partitions(CUSTOMERS.name, ["acme"])
         yield instance

@@ -49,7 +49,7 @@ class Store:
     def version(self, made: Contract, rows: list[dict]) -> Version:
         self.number += 1
         spec, con = made.spec, self.session.con
-        found = Version(spec.qualified, self.number, "test", "test", "test", "test", None)
+        found = Version(spec.qualified, self.number, "test", "test", "test", "test", None, row_count=len(rows))
         if not spec.in_lake:
             self._into_postgres(made, rows)
             return found

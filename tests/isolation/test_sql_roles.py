@@ -45,7 +45,8 @@ def test_every_table_and_view_of_the_copy_holds_canaries_of_all_three_customers(
     with marked.connect(SUPERUSER) as connection:
         for relation in relations:
             rows = connection.execute(sql.SQL("SELECT * FROM {}").format(qualified(relation))).fetchall()
-            assert all(canary(name, "") in str(rows) for name in CUSTOMERS), relation
+            has_words = any(column != "customer_id" and kind in ("text", "text[]", "jsonb") for column, kind, _ in marked.columns(relation))
+            assert all((canary(name, "") if has_words else f"'{name}'") in str(rows) for name in CUSTOMERS), relation
     
 
 @pytest.mark.parametrize("role", SHARED_ROLES)
