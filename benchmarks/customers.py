@@ -147,7 +147,7 @@ def joining(made: Installation) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         started = time.monotonic()
         made.declare("joined")
-        applied = strata("customers", "apply", "joined")
+        applied = strata("customers", "apply")
         deliver(made, Path(folder), "joined", 1)
         launched = strata("launch", "joined")
         if applied.returncode or launched.returncode:

@@ -11,10 +11,17 @@ import psycopg2  # noqa: F401
 import pyarrow.parquet  # noqa: F401
 
 from platform_assets import expectations, greenit  # noqa: F401
-from platform_assets.compilation import compile_all
+from platform_assets.compilation import express_all
 from platform_assets.greenit.definitions import defs
 from resources import accounting, corrections, deliveries, landing, orchestrator, parameter_files  # noqa: F401
+from resources.expressions import sql_of
+from resources.lineage import leaves_of
+from resources.recipes import digest_of
 
-compile_all(greenit)
+for spec, expression in express_all(greenit).values():
+    dialect = "postgres" if spec.layer == "platinum" else "duckdb"
+    sql_of(expression, dialect)
+    digest_of(expression.op(), dialect)
+    leaves_of(expression.op())
 defs.resolve_job_def("greenit_customer")
 gc.freeze()  # collections in a run would else copy every page of what is shared

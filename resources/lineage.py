@@ -24,7 +24,7 @@ def column_lineage(expression: ir.Table, sources: Mapping[str, Any]) -> dict[str
     """
     made = {
         name: [dg.TableColumnDep(asset_key=sources[table].key, column_name=column) for table, column in sorted(leaves) if table in sources]
-        for name, leaves in _leaves_of(expression.op()).items()
+        for name, leaves in leaves_of(expression.op()).items()
     }
     return {"columns_from": _as_table(made), "dagster/column_lineage": dg.TableColumnLineage(deps_by_column=made)}
 
@@ -35,7 +35,7 @@ def _as_table(made: Mapping[str, list[dg.TableColumnDep]]) -> dg.MarkdownMetadat
 
 
 @lru_cache(maxsize=256)
-def _leaves_of(relation: Any) -> dict[str, frozenset[Leaf]]:
+def leaves_of(relation: Any) -> dict[str, frozenset[Leaf]]:
     """Output column -> leaf columns; kept per process, as expressions are."""
     known: dict[tuple[Any, str], frozenset[Leaf]] = {}
     return {name: _leaves(relation, name, known) for name in relation.schema.names if name != REJECTS}

@@ -26,7 +26,7 @@ CHUNK = 1 << 20
 
 def recipe(session: Session, spec: TableSpec, expression: ir.Table, dialect: str) -> str:
     """The hash; empty where a part has no name of its own: an expression with data in it, a source that is neither a version nor a file's rows."""
-    expressed = _digest(expression.op(), dialect)
+    expressed = digest_of(expression.op(), dialect)
     sources: dict[str, Any] = {}
     for name in leaf_names(expression):
         source = session.sources.get(name)
@@ -64,4 +64,4 @@ class _Hashing:
     def close(self) -> None: ...
 
 
-_digest = lru_cache(maxsize=256)(digest)
+digest_of = lru_cache(maxsize=256)(digest)

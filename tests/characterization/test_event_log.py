@@ -1,0 +1,76 @@
+"""The event log that is written together tells what Dagster's own tells, in its order."""
+from __future__ import annotations
+
+import dagster as dg
+import pytest
+from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+
+from resources.orchestrator import instance
+from tests.installation import Installation
+
+SPECS = [dg.AssetCheckSpec(name, asset="made") for name in ("one", "two")]
+
+
+@dg.asset
+def made() -> int:
+    return 1
+
+
+@dg.multi_asset_check(specs=SPECS)
+def judged():
+    for spec in SPECS:
+        yield dg.AssetCheckResult(check_name=spec.name, asset_key="made", passed=spec.name == "one", severity=dg.AssetCheckSeverity.WARN)
+
+
+@dg.asset(deps=[made])
+def broken() -> None:
+    raise dg.Failure("on purpose", allow_retries=False)
+
+
+def told(dagster: dg.DagsterInstance) -> tuple[list[tuple[str, str | None]], str]:
+    """Types and steps of a run's events as they were stored, and its id."""
+    defs = dg.Definitions(assets=[made, broken], asset_checks=[judged], executor=dg.in_process_executor)
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    done = defs.resolve_implicit_global_asset_job_def().execute_in_process(instance=dagster, raise_on_error=False, run_config=quiet)
+    records = dagster.get_records_for_run(done.run_id, limit=1000).records
+    assert [record.storage_id for record in records] == sorted(record.storage_id for record in records)
+    assert all(first.event_log_entry.timestamp <= second.event_log_entry.timestamp for first, second in zip(records, records[1:], strict=False))
+    return [(one.event_log_entry.dagster_event_type.value, one.event_log_entry.step_key) for one in records if one.event_log_entry.is_dagster_event], done.run_id
+
+
+@pytest.fixture
+def ours(installation: Installation):
+    made_here = instance(installation.postgres)
+    yield made_here
+    made_here.dispose()
+
+
+def test_a_run_tells_the_same_events_in_the_same_order(ours: dg.DagsterInstance) -> None:
+    with dg.DagsterInstance.ephemeral() as stock:
+        expected, _ = told(stock)
+    found, run_id = told(ours)
+    assert found == expected
+    assert {"ASSET_MATERIALIZATION", "ASSET_CHECK_EVALUATION", "STEP_FAILURE"} <= {kind for kind, _ in found}
+    storage = ours.event_log_storage
+    for spec in SPECS:
+        [record] = storage.get_asset_check_execution_history(spec.key, limit=10)[:1]
+        assert record.run_id == run_id
+        assert record.status == (AssetCheckExecutionRecordStatus.SUCCEEDED if spec.name == "one" else AssetCheckExecutionRecordStatus.FAILED)
+        assert record.event.dagster_event.asset_check_evaluation_data.target_materialization_data.run_id == run_id
+    assert ours.get_latest_materialization_event(dg.AssetKey("made")).run_id == run_id
+
+
+def test_events_that_wait_are_stored_before_the_next_one_that_does_not_and_at_the_end(ours: dg.DagsterInstance) -> None:
+    run = ours.create_run_for_job(dg.Definitions(assets=[made]).resolve_implicit_global_asset_job_def())
+    ours.report_engine_event("first", run)
+    ours.report_engine_event("second", run)
+    assert _messages(ours, run) == []  # an engine's word waits
+    ours.report_run_failed(run)
+    assert _messages(ours, run)[:2] == ["first", "second"]
+    ours.report_engine_event("last", run)
+    ours.event_log_storage.dispose()
+    assert _messages(ours, run)[-1] == "last"
+
+
+def _messages(dagster: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
+    return [one.event_log_entry.dagster_event.message for one in dagster.get_records_for_run(run.run_id, limit=1000).records]
