@@ -285,6 +285,20 @@ def isolation(customer_ids: tuple[str, ...], output: str) -> None:
     sys.exit(not show_isolation(started(guarded=False), declared, customer_ids, output == "json"))
 
 
+@strata.command()
+@click.argument("customer_ids", nargs=-1, metavar="[CUSTOMER...]")
+@click.option("--contents", is_flag=True, help="Read every file of lake and landing through and compare its sha256.")
+@click.option("--format", "output", type=click.Choice(["text", "json"]), default="text")
+def verify(customer_ids: tuple[str, ...], contents: bool, output: str) -> None:
+    """Look for what must never be: half a publication, lost rows or files, leftovers, runs without a process, sums that differ. Exit code 1 if found.
+
+    Changes nothing. A customer whose run is under way is passed over."""
+    from cli.verification import show_invariants
+
+    declared = _declared(customer_ids)
+    sys.exit(not show_invariants(started(), declared, contents, output == "json"))
+
+
 @strata.command("draft-migration")
 @click.argument("contract_file", type=click.Path(exists=True, path_type=Path))
 def draft_migration(contract_file: Path) -> None:
@@ -313,7 +327,9 @@ def gc(keep: int) -> None:
 
 @strata.command()
 def upkeep() -> None:
-    """What the schedule `upkeep` does every night: gc, Dagster's old runs forgotten, everybody's costs computed. Exit code 1 if something was left."""
+    """What the schedule `upkeep` does every night: gc, Dagster's old runs forgotten, everybody's costs computed, invariants verified. Exit code 1 if
+    something was left or found."""
+    from cli.verification import show_invariants
     from platform_assets.collection import collect
     from platform_assets.upkeep import cost, history
     from resources.orchestrator import instance
@@ -331,7 +347,8 @@ def upkeep() -> None:
     click.echo(f"costs of {costs.customers} customers computed: {costs.cost_usd:.4f} USD in the months that are metered")
     if costs.unpriced:
         click.secho(f"{costs.unpriced} months have hours without a price: complete parameters/platform_*.csv", fg="red", err=True)
-    sys.exit(bool(costs.unpriced) or len(collected) < len(done))
+    holds = show_invariants(postgres, load_customers(settings().customers))
+    sys.exit(bool(costs.unpriced) or len(collected) < len(done) or not holds)
 
 
 @strata.command()

@@ -79,10 +79,13 @@ def fenced(function: Callable) -> Callable:
 
 
 class Session:
-    """One customer's session. Opened lazily, closed by `close()`; holds the customer's lock from the first connection on."""
+    """One customer's session. Opened lazily, closed by `close()`; holds the customer's lock from the first connection on.
 
-    def __init__(self, settings: Settings, postgres: Postgres, customer: Customer, run: RunIdentity, meter: Meter | None = None) -> None:
-        self.settings, self.postgres, self.customer, self.run, self.meter = settings, postgres, customer, run, meter
+    `only_looks`: it writes nothing, so it takes no fence, and waits for no run: BusyError at once."""
+
+    def __init__(self, settings: Settings, postgres: Postgres, customer: Customer, run: RunIdentity, meter: Meter | None = None,
+                 only_looks: bool = False) -> None:
+        self.settings, self.postgres, self.customer, self.run, self.meter, self.only_looks = settings, postgres, customer, run, meter, only_looks
         self.customer_id = customer.id
         self.written: dict[str, Version] = {}
         self.sources: dict[str, Source] = {}
@@ -101,7 +104,7 @@ class Session:
     @cached_property
     def lock(self) -> psycopg.Connection:
         """The connection that holds the customer's advisory lock, taken before any transaction; raises BusyError."""
-        connection = locked(self.postgres, self.customer_id)
+        connection = locked(self.postgres, self.customer_id, 0 if self.only_looks else LOCK_SECONDS)
         self._opened.append("lock")
         return self.meter.watch(connection) if self.meter else connection
 
@@ -152,7 +155,7 @@ class Session:
     @cached_property
     def con(self) -> duckdb.DuckDBPyConnection:
         """The locked DuckDB session, in which bronze, silver and gold compute."""
-        self.fence  # noqa: B018
+        self.lock if self.only_looks else self.fence  # noqa: B018
         self.temp.mkdir(parents=True, exist_ok=True)
         return self._stack.enter_context(sandbox(self.settings, self.postgres, self.customer, self.limits, self.temp))
 
@@ -224,8 +227,8 @@ class Session:
         shutil.rmtree(self.temp, ignore_errors=True)  # the run's result does not hang on its scratch files
 
 
-def locked(postgres: Postgres, customer: str) -> psycopg.Connection:
-    """A connection of the customer's role that holds its advisory lock until it is closed; raises BusyError after LOCK_SECONDS, and
+def locked(postgres: Postgres, customer: str, seconds: float | None = None) -> psycopg.Connection:
+    """A connection of the customer's role that holds its advisory lock until it is closed; raises BusyError after LOCK_SECONDS (or `seconds`), and
     IsolationError where the server would let one customer reach another."""
     connection = postgres.connect(lake_role(customer), autocommit=True)
     try:
@@ -233,7 +236,7 @@ def locked(postgres: Postgres, customer: str) -> psycopg.Connection:
     except BaseException:
         connection.close()
         raise
-    deadline = time.monotonic() + LOCK_SECONDS
+    deadline = time.monotonic() + (LOCK_SECONDS if seconds is None else seconds)
     while not connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [f"strata:{customer}"]).fetchone()[0]:
         if time.monotonic() > deadline:
             connection.close()
