@@ -250,6 +250,26 @@ def _plain(value: Any) -> Any:
 
 
 @strata.command()
+@click.argument("customer_id", metavar="CUSTOMER")
+@click.option("--to", type=int, metavar="PUBLICATION", help="The publication to show again; default: the one before.")
+@click.option("--release", "released", is_flag=True, help="Move nothing; let the next run publish again.")
+@click.option("--domain", default="greenit", help="Whose figures; default: greenit.")
+def rollback(customer_id: str, to: int | None, released: bool, domain: str) -> None:
+    """Show readers what a customer's figures were before the newest publication, at once, and hold them there until --release."""
+    from cli.quarantine import opened
+    from platform_assets.publication import release, roll_back
+
+    with opened(customer_id, "rollback") as session:
+        if released:
+            held = release(session, domain)
+            click.echo(f"{customer_id}: {held} tables released; `strata launch {customer_id}` publishes again" if held else f"{customer_id}: nothing is held")
+            return
+        earlier, number, moved = roll_back(session, domain, to)
+    click.echo(f"{customer_id}: publication {earlier} is live again as publication {number}, {moved} tables moved. It is held: "
+               f"`strata rollback {customer_id} --release` lets runs publish again")
+
+
+@strata.command()
 @click.argument("table", metavar="TABLE")
 def sql(table: str) -> None:
     """The SQL that a table is computed by, such as greenit_gold.impact, made readable."""

@@ -69,6 +69,8 @@ UNPUBLISHED = """SELECT coalesce(l.customer_id, p.customer_id) AS customer_id, c
     FROM (SELECT * FROM platform.live_version l WHERE {ours}) l FULL JOIN (SELECT n.customer_id, s.key AS table_name, s.value::bigint AS version FROM (
             SELECT DISTINCT ON (customer_id, domain) l.* FROM platform.publication l WHERE {ours} ORDER BY customer_id, domain, publication_id DESC) n
         CROSS JOIN LATERAL jsonb_each_text(n.versions) s) p USING (customer_id, table_name) WHERE l.version IS DISTINCT FROM p.version"""
+HELD = """SELECT customer_id, NULL AS table_name, count(*) || ' live tables are held since a roll-back: runs publish nothing' AS problem
+    FROM platform.live_version l WHERE is_pinned AND {ours} GROUP BY 1"""
 UNACCOUNTED = """SELECT customer_id, table_name, 'version ' || version || ' has ' || rows_in || ' rows in, but ' || row_count || ' loaded and '
         || quarantined_count || ' quarantined' AS problem FROM platform.table_version l WHERE rows_in <> row_count + quarantined_count AND {ours}"""
 OUTRUN = """SELECT customer_id, table_name, 'version ' || version || ' has fence ' || fence || ', and an older version has ' || before AS problem
@@ -82,6 +84,7 @@ ASKED = (  # invariant, what counts what is looked at, question, fix
     ("I1", LIVE, UNCHECKED, "strata rollback, or repair what the checks find and launch"),
     ("I1", LIVE, MIXED, "launch the customer: publication moves all pointers together"),
     ("I1", LIVE, UNPUBLISHED, "launch the customer: publication moves all pointers together"),
+    ("I1", LIVE, HELD, "strata rollback <customer> --release, when what was published is repaired"),
     ("I3", VERSIONS, UNACCOUNTED, "look for a join that drops or repeats rows, then launch"),
     ("I7", VERSIONS, OUTRUN, "launch the customer; then find out what wrote past the lock"),
     ("I7", VERSIONS, UNTAKEN, "launch the customer; then find out what wrote past the lock"),
@@ -97,7 +100,7 @@ def ask_registry(postgres: Postgres, customers: Sequence[str], specs: Sequence[T
         for invariant, counted, question, fix in ASKED:
             found = _rows(connection, sql.SQL(question), customers)
             count = connection.execute(sql.SQL(counted).format(ours=OURS), {"names": list(customers)}).fetchone()[0]
-            looked.add(invariant, count, [Finding(invariant, row["customer_id"], row["table_name"], row["problem"], fix) for row in found])
+            looked.add(invariant, count, [Finding(invariant, row["customer_id"], row["table_name"], row["problem"], fix, question is HELD) for row in found])
         for spec in specs:
             if not spec.in_lake:
                 looked.add("I1", 1, _rows_gone(connection, spec, customers))
