@@ -6,6 +6,7 @@ run reads, so that loading a code location stays cheap.
 """
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -21,7 +22,7 @@ import ibis.expr.types as ir
 import psycopg
 
 from partitions.customers import Customer
-from partitions.errors import BusyError, DeliveryError, FencedError
+from partitions.errors import BusyError, DeliveryError, FencedError, SpaceError
 from resources.expressions import leaf_names
 from resources.parameter_state import ParameterState, state_hash
 from resources.postgres import Postgres, lake_role
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from resources.landing import DeliveredFile, Loaded
 
 LOCK_SECONDS = 60
+NO_ROOM = re.compile(r"No space left on device|File too large|Disk quota exceeded|max_temp_directory_size|could not extend file", re.IGNORECASE)
+ROOM = "make room (`strata gc` releases old versions) or raise the customer's quota temp_gb, then launch again"
 FENCED = "STRATA_FENCED"  # begins what platform.assert_fence raises
 
 
@@ -63,7 +66,7 @@ class RunIdentity:
 
 def fenced(function: Callable) -> Callable:
     """A writer whose first argument is a session: FencedError where PostgreSQL, through psycopg or DuckDB, refuses the session's fence or
-    has lost the connection that holds its lock."""
+    has lost the connection that holds its lock; SpaceError where a disk is full."""
 
     @wraps(function)
     def wrapped(session: Session, *arguments: Any, **named: Any) -> Any:
@@ -73,6 +76,9 @@ def fenced(function: Callable) -> Callable:
             if FENCED in str(error) or session.has_lost_its_lock:
                 problem = "a later run took this customer over, or the connection that held its lock is gone; nothing was kept"
                 raise FencedError(problem, customer=session.customer_id, fix="launch the customer again") from error
+            if NO_ROOM.search(str(error)):
+                where = "on the server of PostgreSQL" if isinstance(error, psycopg.Error) else "in the lake or in scratch space"
+                raise SpaceError(f"there was no room to write {where}; nothing was kept", customer=session.customer_id, fix=ROOM) from None
             raise
 
     return wrapped
