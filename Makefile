@@ -34,6 +34,7 @@ test-s3: $(READY) ## landing and lake on an S3 server, with each customer's logi
 
 test-soak: $(READY) ## long ones: STRATA_SOAK_RUNS (1,000) forked runs, a killed daemon, restores from dumps
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -s -m soak tests/soak tests/recovery
+	@$(BIN)/python -m pytest -s -m soak tests/ui
 
 lint: $(READY) ## ruff, mypy and the import rules
 	@$(BIN)/ruff check .
