@@ -250,6 +250,26 @@ def _plain(value: Any) -> Any:
 
 
 @strata.command()
+@click.argument("customer_id", metavar="CUSTOMER")
+@click.option("--to", type=int, metavar="PUBLICATION", help="The publication to show again; default: the one before.")
+@click.option("--release", "released", is_flag=True, help="Move nothing; let the next run publish again.")
+@click.option("--domain", default="greenit", help="Whose figures; default: greenit.")
+def rollback(customer_id: str, to: int | None, released: bool, domain: str) -> None:
+    """Show readers what a customer's figures were before the newest publication, at once, and hold them there until --release."""
+    from cli.quarantine import opened
+    from platform_assets.publication import release, roll_back
+
+    with opened(customer_id, "rollback") as session:
+        if released:
+            held = release(session, domain)
+            click.echo(f"{customer_id}: {held} tables released; `strata launch {customer_id}` publishes again" if held else f"{customer_id}: nothing is held")
+            return
+        earlier, number, moved = roll_back(session, domain, to)
+    click.echo(f"{customer_id}: publication {earlier} is live again as publication {number}, {moved} tables moved. It is held: "
+               f"`strata rollback {customer_id} --release` lets runs publish again")
+
+
+@strata.command()
 @click.argument("table", metavar="TABLE")
 def sql(table: str) -> None:
     """The SQL that a table is computed by, such as greenit_gold.impact, made readable."""
@@ -285,6 +305,20 @@ def isolation(customer_ids: tuple[str, ...], output: str) -> None:
     sys.exit(not show_isolation(started(guarded=False), declared, customer_ids, output == "json"))
 
 
+@strata.command()
+@click.argument("customer_ids", nargs=-1, metavar="[CUSTOMER...]")
+@click.option("--contents", is_flag=True, help="Read every file of lake and landing through and compare its sha256.")
+@click.option("--format", "output", type=click.Choice(["text", "json"]), default="text")
+def verify(customer_ids: tuple[str, ...], contents: bool, output: str) -> None:
+    """Look for what must never be: half a publication, lost rows or files, leftovers, runs without a process, sums that differ. Exit code 1 if found.
+
+    Changes nothing. A customer whose run is under way is passed over."""
+    from cli.verification import show_invariants
+
+    declared = _declared(customer_ids)
+    sys.exit(not show_invariants(started(), declared, contents, output == "json"))
+
+
 @strata.command("draft-migration")
 @click.argument("contract_file", type=click.Path(exists=True, path_type=Path))
 def draft_migration(contract_file: Path) -> None:
@@ -313,7 +347,9 @@ def gc(keep: int) -> None:
 
 @strata.command()
 def upkeep() -> None:
-    """What the schedule `upkeep` does every night: gc, Dagster's old runs forgotten, everybody's costs computed. Exit code 1 if something was left."""
+    """What the schedule `upkeep` does every night: gc, Dagster's old runs forgotten, everybody's costs computed, invariants verified. Exit code 1 if
+    something was left or found."""
+    from cli.verification import show_invariants
     from platform_assets.collection import collect
     from platform_assets.upkeep import cost, history
     from resources.orchestrator import instance
@@ -331,7 +367,8 @@ def upkeep() -> None:
     click.echo(f"costs of {costs.customers} customers computed: {costs.cost_usd:.4f} USD in the months that are metered")
     if costs.unpriced:
         click.secho(f"{costs.unpriced} months have hours without a price: complete parameters/platform_*.csv", fg="red", err=True)
-    sys.exit(bool(costs.unpriced) or len(collected) < len(done))
+    holds = show_invariants(postgres, load_customers(settings().customers))
+    sys.exit(bool(costs.unpriced) or len(collected) < len(done) or not holds)
 
 
 @strata.command()

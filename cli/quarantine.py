@@ -44,13 +44,13 @@ def quarantine() -> None:
 
 
 @contextmanager
-def opened(customer_id: str) -> Iterator[Any]:
-    """The customer's session, under the customer's lock: a run that is under way is waited for."""
+def opened(customer_id: str, who: str = "steward") -> Iterator[Any]:
+    """The customer's session, under the customer's lock: a run that is under way is waited for. `who`: what it writes is recorded as of."""
     from cli.main import started
     from resources.session import RunIdentity, Session
 
     found: Customer = customer(customer_id, settings().customers)
-    session = Session(settings(), started(), found, RunIdentity("steward", None, "steward", "steward"))
+    session = Session(settings(), started(), found, RunIdentity(who, None, who, who))
     try:
         yield session
     finally:

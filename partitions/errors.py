@@ -88,6 +88,10 @@ class SinkDownError(NoticeError):
     """A sink that takes no notice at all now, whoever it is for."""
 
 
+class SpaceError(StrataError):
+    """A disk, or a limit of scratch space, is full: nothing of what was being written is kept, and the same run works once there is room."""
+
+
 class BusyError(StrataError):
     """Another run of the same customer holds its lock."""
 

@@ -59,7 +59,7 @@ def collect_customer(session: Session, keep: int = 0) -> Collected:
                 for registry in ("table_version", "validation"):
                     connection.execute(f"DELETE FROM platform.{registry} WHERE customer_id = %s AND table_name = %s AND version = %s",
                                        [session.customer_id, name, version])
-        files = _expire(session) + _sweep(session.settings.landing_root / session.customer_id)
+        files = _expire(session) + _sweep([*(session.settings.landing_root / session.customer_id / INCOMING).glob("*"), *_scratch(session)])
         return Collected(len(gone), rows, files)
     finally:
         session.close()
@@ -108,9 +108,14 @@ def _expire(session: Session) -> int:
     return len(files)
 
 
-def _sweep(landing: Path) -> int:
-    """Remove what a landing that was killed left in its staging folder; anything younger than a day may be under way."""
-    left = [path for path in (landing / INCOMING).glob("*") if time.time() - path.stat().st_mtime > ORPHAN_SECONDS]
+def _scratch(session: Session) -> list[Path]:
+    """Scratch folders of the customer's runs but this one."""
+    return [path for path in session.settings.temp_root.glob(f"{session.customer_id}-*") if path != session.temp]
+
+
+def _sweep(paths: list[Path]) -> int:
+    """Remove what a landing or a run that was killed left in folders of its own; anything younger than a day may be under way."""
+    left = [path for path in paths if time.time() - path.stat().st_mtime > ORPHAN_SECONDS]
     for path in left:
         shutil.rmtree(path, ignore_errors=True)  # what resists is tried again at the next collection
     return len(left)

@@ -1,8 +1,9 @@
-"""The last asset of a domain: moves a customer's live pointers to checked versions, all at once or not at all.
+"""The last asset of a domain: moves a customer's live pointers to checked versions, all at once or not at all; and moving them back.
 
-What belongs here: what may go live. What does not: how pointers are stored (resources/versions.py).
+What belongs here: what may go live, again too. What does not: how pointers are stored (resources/versions.py).
 """
 import dagster as dg
+from psycopg.types.json import Jsonb
 
 from partitions.customers import CUSTOMERS
 from partitions.errors import PublicationError
@@ -13,6 +14,7 @@ from resources.failpoints import failpoint
 from resources.session import Session, fenced
 from resources.sessions import permanent, session_of_step
 from resources.versions import Version
+from resources.warehouse import stands
 
 
 def publication_of(domain: str, contracts: list[Contract]) -> dg.AssetsDefinition:
@@ -50,6 +52,7 @@ def publish(session: Session, domain: str, tables: list[str]) -> tuple[int | Non
                 raise PublicationError(f"it was computed from version {used} of {name}, not from version {chosen[name].version} that would go live",
                                        customer=session.customer_id, table=version.table_name, fix="materialize the table again, then publish")
     target = {name: version.version for name, version in chosen.items()}
+    _refuse_held(session, target)
     connection = session.warehouse
     failpoint("publication.before_move")
     with connection.transaction():
@@ -58,6 +61,54 @@ def publish(session: Session, domain: str, tables: list[str]) -> tuple[int | Non
         failpoint("publication.before_commit")
     failpoint("publication.after_commit")
     return number, target
+
+
+def _refuse_held(session: Session, target: dict[str, int]) -> None:
+    """Figures that were rolled back stay until a person releases them: the next run, by the same code, would publish what was taken back."""
+    held = session.lock.execute("SELECT table_name, version FROM platform.live_version WHERE customer_id = %s AND is_pinned", [session.customer_id]).fetchall()
+    if any(target.get(name, version) != version for name, version in held):
+        raise PublicationError("this customer's figures were rolled back and are held as they are", customer=session.customer_id,
+                               fix=f"repair what was published, then `strata rollback {session.customer_id} --release` and launch")
+
+
+@fenced
+def roll_back(session: Session, domain: str, to: int | None = None) -> tuple[int, int, int]:
+    """Make an earlier publication live again and hold it; raises PublicationError. Returns its number, the new publication's and the tables moved.
+
+    Without `to` it is the newest one that shows something else than what is live, so that a second roll-back takes the first one back. Only
+    pointers of the warehouse move: the lake's head stays, and every version says which snapshot it read.
+    """
+    shown = {name: version for name, version in versions.live(session.lock, session.customer_id).items() if name.startswith(f"{domain}_")}
+    found = session.lock.execute("""SELECT publication_id, versions FROM platform.publication WHERE customer_id = %s AND domain = %s
+        AND publication_id = coalesce(%s::bigint, publication_id) AND (%s::bigint IS NOT NULL OR versions <> %s) ORDER BY publication_id DESC LIMIT 1""",
+                                 [session.customer_id, domain, to, to, Jsonb(shown)]).fetchone()
+    if found is None:
+        problem = "nothing else was ever published" if to is None else f"there is no publication {to} of this customer"
+        raise PublicationError(problem, customer=session.customer_id, fix="launch the customer by the code and parameters that you want")
+    earlier, target = found
+    for name, number in target.items():
+        version = versions.numbered(session.lock, session.customer_id, name, number)
+        if version is None or not stands(session.lock, session.customer_id, version):
+            raise PublicationError(f"version {number}, which publication {earlier} showed, is gone", customer=session.customer_id, table=name,
+                                   fix="only what is live and what was live before it is kept; launch by the parameters of then")
+    mine = [session.customer_id, sorted(target)]
+    with session.warehouse.transaction():
+        session.warehouse.execute("SELECT platform.assert_fence(%s, %s)", [session.customer_id, session.fence])
+        number = versions.point(session.warehouse, session.customer_id, domain, session.run.run_id, target)
+        if number is None and set(target) == set(shown):
+            raise PublicationError(f"publication {earlier} shows what is live", customer=session.customer_id, fix="name another one")
+        session.warehouse.execute("DELETE FROM platform.live_version WHERE customer_id = %s AND table_name <> ALL(%s) AND table_name LIKE %s",
+                                  [*mine, f"{domain}\\_%"])  # a table that came later was not there then
+        session.warehouse.execute("UPDATE platform.live_version SET is_pinned = true WHERE customer_id = %s AND table_name = ANY(%s)", mine)
+    return earlier, number or earlier, sum(shown.get(name) != version for name, version in target.items())
+
+
+@fenced
+def release(session: Session, domain: str) -> int:
+    """Let publications move the pointers again; returns how many were held."""
+    session.assert_fence()
+    return session.lock.execute("UPDATE platform.live_version SET is_pinned = false WHERE customer_id = %s AND is_pinned AND table_name LIKE %s",
+                                [session.customer_id, f"{domain}\\_%"]).rowcount
 
 
 def _candidate(session: Session, name: str) -> Version:

@@ -15,6 +15,7 @@ from partitions.customers import load_customers
 from partitions.errors import BusyError, StrataError
 from platform_assets.platform_cost import CONTRACT, Costs, computed
 from platform_assets.tables import TRANSIENT, owners_of
+from resources.invariants import CONTENTS
 from resources.postgres import Postgres
 from resources.run_retention import Forgotten, forget_runs
 from resources.settings import settings
@@ -23,7 +24,8 @@ from resources.storage import COLUMN_SCHEMA
 GROUP = "upkeep"
 NIGHTLY = "30 2 * * *"  # UTC
 PRICED = "everything_metered_is_priced"
-COST, VERSIONS, HISTORY = (dg.AssetKey(["platform", name]) for name in ("platform_cost", "collected_versions", "forgotten_history"))
+COST, VERSIONS, HISTORY, VERIFIED = (dg.AssetKey(["platform", name]) for name in (
+    "platform_cost", "collected_versions", "forgotten_history", "verified_customers"))
 
 
 def cost(postgres: Postgres) -> Costs:
@@ -37,7 +39,7 @@ def history(postgres: Postgres) -> Forgotten:
 
 
 def upkeep_assets() -> list[dg.AssetsDefinition]:
-    """Three assets of the platform without partitions; the costs come after the clean-up, so that they see what is left."""
+    """Four assets of the platform without partitions; costs and verification come after the clean-up, so that they see what is left."""
     said: dict[str, Any] = {"group_name": GROUP, "owners": owners_of(CONTRACT), "retry_policy": TRANSIENT}
 
     @dg.asset(key=VERSIONS, kinds={"postgres", "duckdb"}, description="Versions that nobody can reach any more are removed, as `strata gc` does.", **said)
@@ -66,7 +68,27 @@ def upkeep_assets() -> list[dg.AssetsDefinition]:
         check = dg.AssetCheckResult(check_name=PRICED, passed=not found.unpriced, severity=dg.AssetCheckSeverity.ERROR, metadata={"months": found.unpriced})
         yield dg.MaterializeResult(metadata={"customers": found.customers, "months": found.months, "usd": float(found.cost_usd)}, check_results=[check])
 
-    return [collected_versions, forgotten_history, platform_cost]
+    return [collected_versions, forgotten_history, platform_cost, _verified_customers(said)]
+
+
+def _verified_customers(said: dict[str, Any]) -> dg.AssetsDefinition:
+    """The invariants of all customers, a check each."""
+    checks = [dg.AssetCheckSpec(name, asset=VERIFIED, description=f"{text.capitalize()}.") for name, text in CONTENTS.items()]
+
+    @dg.asset(key=VERIFIED, deps=[VERSIONS], kinds={"postgres", "duckdb"}, check_specs=checks, description="Looks at every customer for what must always "
+              "hold: `strata verify` shows the same with names.", **said)
+    def verified_customers():  # Dagster takes no annotation of one value where checks are outputs too
+        from platform_assets.verification import verify
+
+        found = verify(Postgres(settings()), load_customers(settings().customers))
+        results = [dg.AssetCheckResult(check_name=name, passed=not sum(one.invariant == name for one in found.broken), severity=dg.AssetCheckSeverity.ERROR,
+                                       metadata={"looked_at": found.counts.get(name, 0), "findings": sum(one.invariant == name for one in found.broken),
+                                                 "tables": ", ".join(sorted({one.table or "-" for one in found.broken if one.invariant == name}))})
+                   for name in CONTENTS]
+        notes = len(found.findings) - len(found.broken)
+        return dg.MaterializeResult(metadata={"findings": len(found.broken), "notes": notes, "not_looked_at": len(found.unseen)}, check_results=results)
+
+    return verified_customers
 
 
 def upkeep_schedule() -> dg.ScheduleDefinition:

@@ -1,4 +1,4 @@
-"""Named places where a test can make a run fail: `FAILPOINT=name:action[:nth]`, action kill9 | term | raise | sleep.
+"""Named places where a test can make a run fail: `FAILPOINT=name:action[:nth]`, action kill9 | term | stop | raise | sleep.
 
 Every name is a string literal in a call `failpoint("…")`; a test lists them by reading the source and drives a run into each one.
 """
@@ -26,6 +26,8 @@ def failpoint(name: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     elif action == "term":
         os.kill(os.getpid(), signal.SIGTERM)
+    elif action == "stop":
+        os.kill(os.getpid(), signal.SIGSTOP)
     elif action == "sleep":
         time.sleep(float(os.environ.get("FAILPOINT_SECONDS", "5")))
     elif action == "raise":

@@ -78,6 +78,9 @@ def write(session: Session, spec: TableSpec, expression: ir.Table) -> tuple[Vers
     """Replace the customer's rows of a table in one transaction, or keep the newest version where the content is equal."""
     con = session.con
     known = versions.newest(session.lock, session.customer_id, spec.qualified)
+    if known and not lake_objects.stands(session, spec, known):
+        known = None  # a version whose files are gone is not known any more: the table is made anew
+        replace_lost(session, spec)
     content = landed_content(session, spec)
     if content and known and known.content_hash == content:
         known = session.confirmed(spec, known, [], "")
@@ -146,6 +149,21 @@ def ensure_table(session: Session, spec: TableSpec, expression: ir.Table) -> Non
     if missing := sorted(declared_names ^ (set(expression.columns) - (beside - declared_names))):
         raise ContractError(f"function and contract differ in columns: {', '.join(missing)}", customer=session.customer_id, table=spec.qualified,
                             fix="declare the column, or return it")
+
+
+def replace_lost(session: Session, spec: TableSpec) -> None:
+    """Drop what of a table and its layer's quarantine has lost files, since DuckLake deletes no row of a file that it cannot read.
+
+    Older snapshots still know the dropped tables. What other tables kept back in the same quarantine goes too: their versions lost files with it, so
+    the run that comes to them makes them anew.
+    """
+    session.assert_fence()
+    head = session.con.execute("SELECT max(snapshot_id) FROM lake.snapshots()").fetchone()[0]
+    for table in (spec.name, QUARANTINE):
+        with suppress(duckdb.CatalogException):  # no such table at the head
+            if lake_objects.missing(session, spec.schema, table, head):
+                session.con.execute(f"DROP TABLE lake.{spec.schema}.{table}")
+                session.quarantines.discard(spec.schema)
 
 
 def _columns(session: Session, spec: TableSpec) -> dict[str, str]:

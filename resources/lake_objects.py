@@ -16,12 +16,13 @@ import duckdb
 from psycopg.types.json import Jsonb
 
 from partitions.errors import IntegrityError
+from resources.quarantine import QUARANTINE
 from resources.session import Session
 from resources.storage import TableSpec
 from resources.versions import Version
 
 HASHERS = 2  # threads; hashing lets go of the interpreter's lock
-RESTORE = "restore the file from a backup; or land the source's files once more as a new sequence and launch, which writes the table anew"
+RESTORE = "restore the file from a backup; or remove it and launch the customer: a table whose files are gone is made anew"
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def record(session: Session, spec: TableSpec, version: Version, table: str | Non
     """
     name = table or spec.name
     known = set(_kept(session, f"{spec.schema}.{name}"))
-    new = [path for path in _files(session, spec.schema, name, version) if _relative(session, path) not in known]
+    new = [path for path in files_of(session, spec.schema, name, version.snapshot_id) if _relative(session, path) not in known]
     return _keep(session, f"{spec.schema}.{name}", _found(session, new))
 
 
@@ -53,7 +54,7 @@ def verify(session: Session, spec: TableSpec, version: Version, table: str | Non
     """
     name = table or spec.name
     qualified = f"{spec.schema}.{name}"
-    files = [path for path in _files(session, spec.schema, name, version) if path not in session.trusted]
+    files = [path for path in files_of(session, spec.schema, name, version.snapshot_id) if path not in session.trusted]
     if not files:
         return 0
     kept, found = _kept(session, qualified), _found(session, files)
@@ -74,16 +75,60 @@ def verify(session: Session, spec: TableSpec, version: Version, table: str | Non
     return sum(one.bytes for one in found)
 
 
+def stands(session: Session, spec: TableSpec, version: Version) -> bool:
+    """Whether every file of a version is there, those of the rows that it kept back too.
+
+    A look at the files that are recorded for the table (one query, and a `stat` of each) answers it as a rule; which files a version has is asked of
+    the lake only where one is gone.
+    """
+    tables = (spec.name, QUARANTINE) if version.quarantined_count else (spec.name,)
+    return not any(missing(session, spec.schema, table, version.snapshot_id) for table in tables)
+
+
+def missing(session: Session, schema: str, table: str, snapshot: int | None) -> list[str]:
+    """The files of a snapshot of a table that were recorded once and are gone, relative to the customer's part of the lake."""
+    kept = _kept(session, f"{schema}.{table}")
+    gone = set(kept) - _present(session, f"{schema}/{table}/", kept)
+    if not gone or snapshot is None:
+        return []
+    return sorted(name for path in files_of(session, schema, table, snapshot) if (name := _relative(session, path)) in gone)
+
+
+def resized(session: Session, qualified: str, paths: Iterable[str]) -> list[str]:
+    """Of these files, those on a disk whose size is not what was recorded."""
+    rows = session.lock.execute("SELECT path, bytes FROM platform.lake_object WHERE customer_id = %s AND table_name = %s", [session.customer_id, qualified])
+    sizes: dict[str, int] = dict(rows.fetchall())
+    names = {_relative(session, path): path for path in paths if "://" not in path}
+    return sorted(name for name, path in names.items() if name in sizes and Path(path).stat().st_size != sizes[name])
+
+
+def sha256_of(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _present(session: Session, folder: str, names: Iterable[str]) -> set[str]:
+    """Which of the named files lie there; a store that cannot be listed says nothing against any."""
+    root = session.settings.lake_path(session.customer_id)
+    if "://" not in root:
+        return {name for name in names if Path(root, name).is_file()}
+    try:
+        listed = session.con.execute("SELECT file FROM glob(?)", [f"{root}{folder}**"]).fetchall()
+    except (duckdb.HTTPException, duckdb.IOException):
+        return set(names)
+    return {_relative(session, path) for (path,) in listed}
+
+
 def forget(session: Session, paths: Iterable[str]) -> None:
     """Drop the hashes of files that garbage collection has released."""
     session.lock.execute("DELETE FROM platform.lake_object WHERE customer_id = %s AND path = ANY(%s)",
                          [session.customer_id, [_relative(session, path) for path in paths]])
 
 
-def _files(session: Session, schema: str, table: str, version: Version) -> list[str]:
-    """The data and delete files of one snapshot of a table (3 ms)."""
+def files_of(session: Session, schema: str, table: str, snapshot: int | None) -> list[str]:
+    """The data and delete files of one snapshot of a table, where they lie (3 ms)."""
     rows = session.con.execute("SELECT data_file, delete_file FROM ducklake_list_files('lake', ?, schema => ?, snapshot_version => ?)",
-                               [table, schema, version.snapshot_id]).fetchall()
+                               [table, schema, snapshot]).fetchall()
     return sorted({path for row in rows for path in row if path})
 
 

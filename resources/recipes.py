@@ -30,7 +30,7 @@ def recipe(session: Session, spec: TableSpec, expression: ir.Table, dialect: str
     sources: dict[str, Any] = {}
     for name in leaf_names(expression):
         source = session.sources.get(name)
-        sources[name] = (source.version.version if source.version else source.content) if source else None
+        sources[name] = source and (source.version.version if source.version else source.content)
     if expressed is None or None in sources.values():
         return ""
     parts = {"expression": expressed, "code": spec.code_version, "sources": sources, "corrections": session.newest_correction, "engine": duckdb.__version__}

@@ -6,6 +6,7 @@ run reads, so that loading a code location stays cheap.
 """
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -21,7 +22,7 @@ import ibis.expr.types as ir
 import psycopg
 
 from partitions.customers import Customer
-from partitions.errors import BusyError, DeliveryError, FencedError
+from partitions.errors import BusyError, DeliveryError, FencedError, SpaceError
 from resources.expressions import leaf_names
 from resources.parameter_state import ParameterState, state_hash
 from resources.postgres import Postgres, lake_role
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from resources.landing import DeliveredFile, Loaded
 
 LOCK_SECONDS = 60
+NO_ROOM = re.compile(r"No space left on device|File too large|Disk quota exceeded|max_temp_directory_size|could not extend file", re.IGNORECASE)
+ROOM = "make room (`strata gc` releases old versions) or raise the customer's quota temp_gb, then launch again"
 FENCED = "STRATA_FENCED"  # begins what platform.assert_fence raises
 
 
@@ -63,7 +66,7 @@ class RunIdentity:
 
 def fenced(function: Callable) -> Callable:
     """A writer whose first argument is a session: FencedError where PostgreSQL, through psycopg or DuckDB, refuses the session's fence or
-    has lost the connection that holds its lock."""
+    has lost the connection that holds its lock; SpaceError where a disk is full."""
 
     @wraps(function)
     def wrapped(session: Session, *arguments: Any, **named: Any) -> Any:
@@ -73,16 +76,22 @@ def fenced(function: Callable) -> Callable:
             if FENCED in str(error) or session.has_lost_its_lock:
                 problem = "a later run took this customer over, or the connection that held its lock is gone; nothing was kept"
                 raise FencedError(problem, customer=session.customer_id, fix="launch the customer again") from error
+            if NO_ROOM.search(str(error)):
+                where = "on the server of PostgreSQL" if isinstance(error, psycopg.Error) else "in the lake or in scratch space"
+                raise SpaceError(f"there was no room to write {where}; nothing was kept", customer=session.customer_id, fix=ROOM) from None
             raise
 
     return wrapped
 
 
 class Session:
-    """One customer's session. Opened lazily, closed by `close()`; holds the customer's lock from the first connection on."""
+    """One customer's session. Opened lazily, closed by `close()`; holds the customer's lock from the first connection on.
 
-    def __init__(self, settings: Settings, postgres: Postgres, customer: Customer, run: RunIdentity, meter: Meter | None = None) -> None:
-        self.settings, self.postgres, self.customer, self.run, self.meter = settings, postgres, customer, run, meter
+    `only_looks`: it writes nothing, so it takes no fence, and waits for no run: BusyError at once."""
+
+    def __init__(self, settings: Settings, postgres: Postgres, customer: Customer, run: RunIdentity, meter: Meter | None = None,
+                 only_looks: bool = False) -> None:
+        self.settings, self.postgres, self.customer, self.run, self.meter, self.only_looks = settings, postgres, customer, run, meter, only_looks
         self.customer_id = customer.id
         self.written: dict[str, Version] = {}
         self.sources: dict[str, Source] = {}
@@ -101,7 +110,7 @@ class Session:
     @cached_property
     def lock(self) -> psycopg.Connection:
         """The connection that holds the customer's advisory lock, taken before any transaction; raises BusyError."""
-        connection = locked(self.postgres, self.customer_id)
+        connection = locked(self.postgres, self.customer_id, 0 if self.only_looks else LOCK_SECONDS)
         self._opened.append("lock")
         return self.meter.watch(connection) if self.meter else connection
 
@@ -152,7 +161,7 @@ class Session:
     @cached_property
     def con(self) -> duckdb.DuckDBPyConnection:
         """The locked DuckDB session, in which bronze, silver and gold compute."""
-        self.fence  # noqa: B018
+        self.lock if self.only_looks else self.fence  # noqa: B018
         self.temp.mkdir(parents=True, exist_ok=True)
         return self._stack.enter_context(sandbox(self.settings, self.postgres, self.customer, self.limits, self.temp))
 
@@ -224,8 +233,8 @@ class Session:
         shutil.rmtree(self.temp, ignore_errors=True)  # the run's result does not hang on its scratch files
 
 
-def locked(postgres: Postgres, customer: str) -> psycopg.Connection:
-    """A connection of the customer's role that holds its advisory lock until it is closed; raises BusyError after LOCK_SECONDS, and
+def locked(postgres: Postgres, customer: str, seconds: float | None = None) -> psycopg.Connection:
+    """A connection of the customer's role that holds its advisory lock until it is closed; raises BusyError after LOCK_SECONDS (or `seconds`), and
     IsolationError where the server would let one customer reach another."""
     connection = postgres.connect(lake_role(customer), autocommit=True)
     try:
@@ -233,7 +242,7 @@ def locked(postgres: Postgres, customer: str) -> psycopg.Connection:
     except BaseException:
         connection.close()
         raise
-    deadline = time.monotonic() + LOCK_SECONDS
+    deadline = time.monotonic() + (LOCK_SECONDS if seconds is None else seconds)
     while not connection.execute("SELECT pg_try_advisory_lock(hashtextextended(%s, 0))", [f"strata:{customer}"]).fetchone()[0]:
         if time.monotonic() > deadline:
             connection.close()

@@ -83,6 +83,13 @@ def history(connection: psycopg.Connection, customer: str, table_name: str, befo
         return cursor.execute(query, [customer, table_name, before, count]).fetchall()  # noqa: S608  constants
 
 
+def all_of(connection: psycopg.Connection, customer: str, table_name: str) -> list[Version]:
+    """Every registered version of a table, the oldest first."""
+    query = f"SELECT {', '.join(COLUMNS)} FROM platform.table_version WHERE customer_id = %s AND table_name = %s ORDER BY version"
+    with connection.cursor(row_factory=class_row(Version)) as cursor:
+        return cursor.execute(query, [customer, table_name]).fetchall()  # noqa: S608  constants
+
+
 def numbered(connection: psycopg.Connection, customer: str, table_name: str, number: int | None) -> Version | None:
     """One version by its number; without a number the newest."""
     query = (f"SELECT {', '.join(COLUMNS)} FROM platform.table_version WHERE customer_id = %s AND table_name = %s AND version = coalesce(%s, version) "

@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 import ibis.expr.types as ir
+import psycopg
 from psycopg import sql
 
 from partitions.errors import ContractError
@@ -69,7 +70,7 @@ def write_gold(session: Session, spec: TableSpec, expression: ir.Table) -> tuple
     """Compute in DuckDB, check and hash there, then COPY into PostgreSQL; an equal content makes no new version. `_rejects` go to quarantine."""
     con, inputs = session.con, session.inputs(expression)
     made_by = recipe(session, spec, expression, "duckdb")
-    known = versions.newest(session.lock, session.customer_id, spec.qualified)
+    known = _standing(session, spec)
     if made_by and known and known.recipe == made_by:
         return session.confirmed(spec, known, inputs, made_by), output_facts(spec, known, unchanged=True)
     statement = sql_of(expression, "duckdb")
@@ -90,6 +91,23 @@ def write_gold(session: Session, spec: TableSpec, expression: ir.Table) -> tuple
     con.execute(f'DROP TABLE "{stage}"')
     failpoint("warehouse.after_commit")
     return version, output_facts(spec, version, statement)
+
+
+def _standing(session: Session, spec: TableSpec) -> Version | None:
+    """The newest version, if its rows are as many as were written; one whose rows are gone is not known any more, and the table is made anew."""
+    known = versions.newest(session.lock, session.customer_id, spec.qualified)
+    return known if known and stands(session.lock, session.customer_id, known) else None
+
+
+def stands(connection: psycopg.Connection, customer: str, version: Version) -> bool:
+    """Whether the warehouse holds as many rows of a version, and of what it kept back, as were written (by the index: 0.3 ms, 0.1 s a million)."""
+    schema, table = version.table_name.split(".")
+    target = sql.SQL("SELECT count(*) FROM {} WHERE customer_id = %s AND version = %s")
+    rows = connection.execute(target.format(sql.Identifier(schema, table)), [customer, version.version]).fetchone()[0]
+    if rows != version.row_count or not version.quarantined_count:
+        return rows == version.row_count
+    apart = target.format(sql.Identifier(schema, QUARANTINE)) + sql.SQL(" AND table_name = %s")
+    return connection.execute(apart, [customer, version.version, table]).fetchone()[0] == version.quarantined_count
 
 
 def _listed(spec: TableSpec) -> str:
@@ -136,7 +154,7 @@ def write_platinum(session: Session, spec: TableSpec, expression: ir.Table) -> t
     """Compute, check, hash and register in one PostgreSQL transaction."""
     connection, inputs = session.warehouse, session.inputs(expression)
     made_by = recipe(session, spec, expression, "postgres")
-    known = versions.newest(session.lock, session.customer_id, spec.qualified)
+    known = _standing(session, spec)
     if made_by and known and known.recipe == made_by:
         return session.confirmed(spec, known, inputs, made_by), output_facts(spec, known, unchanged=True)
     statement = sql_of(expression, "postgres")
@@ -145,8 +163,7 @@ def write_platinum(session: Session, spec: TableSpec, expression: ir.Table) -> t
     with connection.transaction():
         connection.execute(sql.SQL("CREATE TEMP TABLE {} ON COMMIT DROP AS SELECT {} FROM ({}) computed").format(
             arriving, columns, sql.SQL(statement)))
-        check = sql.SQL("SELECT count(*), coalesce(md5(string_agg(t::text, E'\\n' ORDER BY t::text COLLATE \"C\")), '') FROM {} t").format(arriving)
-        rows, content = connection.execute(check).fetchone() or (0, "")
+        rows, content = _counted(connection, arriving)
         if known and _unchanged(known, content, inputs):
             known = session.confirmed(spec, known, inputs, made_by)
             return known, output_facts(spec, known, statement, unchanged=True)
@@ -159,6 +176,22 @@ def write_platinum(session: Session, spec: TableSpec, expression: ir.Table) -> t
         failpoint("platinum.before_commit")
     failpoint("platinum.after_commit")
     return version, output_facts(spec, version, statement)
+
+
+def _counted(connection: psycopg.Connection, relation: sql.Composable) -> tuple[int, str]:
+    """Rows and a hash of them that knows no order."""
+    check = sql.SQL("SELECT count(*), coalesce(md5(string_agg(t::text, E'\\n' ORDER BY t::text COLLATE \"C\")), '') FROM {} t").format(relation)
+    return connection.execute(check).fetchone() or (0, "")
+
+
+def content_of_version(session: Session, spec: TableSpec, version: Version) -> str:
+    """The hash of a version's rows as they lie in the warehouse now: equal to the first part of its `content_hash` while nobody changed them."""
+    names, customer, number = [c.name for c in spec.columns], session.customer_id, version.version
+    if spec.layer == "gold":
+        return content_hash(session.con, f"(FROM warehouse.{spec.qualified} WHERE customer_id = '{customer}' AND version = {int(number)})", names)
+    rows = sql.SQL("(SELECT {} FROM {} WHERE customer_id = {} AND version = {})").format(
+        sql.SQL(", ").join(map(sql.Identifier, names)), sql.Identifier(spec.schema, spec.name), sql.Literal(customer), sql.Literal(number))
+    return _counted(session.lock, rows)[1]
 
 
 def _unchanged(known: Version, content: str, inputs: list[Version]) -> bool:

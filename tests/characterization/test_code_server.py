@@ -36,7 +36,7 @@ def test_the_workspace_names_a_script_that_is_dagsters_command(tmp_path: Path) -
 
 def test_a_preloading_process_has_no_thread_and_knows_all_sql() -> None:
     """Threads do not live on in a fork, and what they held stays locked. Two of pyarrow's and its allocator's are there: they hold nothing of ours, and
-    a soak of forks has shown no harm (benchmarks/soak.py)."""
+    a soak of forks has shown no harm (tests/soak)."""
     told = ("import os, threading, cli.preloaded; from resources import expressions;"
             "print(threading.active_count(), len(os.listdir('/proc/self/task')), len(expressions._sql))")
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}

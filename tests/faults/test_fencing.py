@@ -7,25 +7,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import ibis.expr.types as ir
 import pytest
 
 from partitions.errors import BusyError, FencedError
-from platform_assets.contracts import Contract, contract
-from platform_assets.greenit.bronze import equipment_inventory
-from platform_assets.greenit.gold import impact
-from platform_assets.greenit.platinum import top_contributors
 from platform_assets.publication import publish
-from resources import lake, versions, warehouse
-from resources.expressions import unbound, unbound_table
+from resources import lake, versions
 from resources.postgres import WRITER
 from resources.session import Session
-from resources.storage import landing_name
-from tests.contracts.building import as_arrow, clean_rows
+from tests.faults.writing import IMPACT, INVENTORY, TOP, write_all, write_bronze, write_gold, write_platinum
 from tests.installation import Installation, inventory
 from tests.lake import session_for
 
-INVENTORY, IMPACT, TOP = (contract(module.__file__) for module in (equipment_inventory, impact, top_contributors))
 NAME = "fenced"
 
 
@@ -35,42 +27,8 @@ def customer(installation: Installation, tmp_path_factory: pytest.TempPathFactor
     installation.declare(NAME)
     installation.land(NAME, "equipment_inventory", [inventory(tmp_path_factory.mktemp("fenced") / "1.csv", {"equipment_id": "first"})])
     good = session_for(installation, NAME)
-    for write in (write_bronze, write_gold, write_platinum):
-        version = write(good)
-        versions.set_verdict(good.lock, NAME, version, "passed")
-    publish(good, "greenit", [IMPACT.spec.qualified, TOP.spec.qualified])
+    write_all(good)
     good.close()
-
-
-def write_bronze(session: Session) -> versions.Version:
-    columns = [(column.name, column.type) for column in INVENTORY.columns]
-    expression = equipment_inventory.equipment_inventory.op.compute_fn.decorated_fn(unbound(landing_name(INVENTORY.table), columns))
-    return lake.write(session, INVENTORY.spec, expression)[0]
-
-
-def write_gold(session: Session, rows: int = 3) -> versions.Version:
-    session.con.register("given_impact", as_arrow(IMPACT.spec, clean_rows(IMPACT, rows)))
-    return warehouse.write_gold(session, IMPACT.spec, given(IMPACT))[0]
-
-
-def write_platinum(session: Session, rows: int = 3) -> versions.Version:
-    columns = ", ".join(f'"{c.name}" {warehouse_type(c.type)}' for c in TOP.columns)
-    session.warehouse.execute(f"CREATE TEMP TABLE IF NOT EXISTS given_top_contributors ({columns})")
-    with session.warehouse.cursor() as cursor:
-        cursor.executemany(f"INSERT INTO given_top_contributors VALUES ({', '.join(['%s'] * len(TOP.columns))})",
-                           [list(row.values()) for row in clean_rows(TOP, rows)])
-    session.warehouse.commit()
-    return warehouse.write_platinum(session, TOP.spec, given(TOP))[0]
-
-
-def warehouse_type(physical: str) -> str:
-    from resources.storage import pg_type
-
-    return pg_type(physical)
-
-
-def given(made: Contract) -> ir.Table:
-    return unbound(f"given_{made.table}", [(c.name, c.type) for c in made.columns]).select(*unbound_table(made.spec).columns)
 
 
 def write_publication(session: Session) -> tuple:

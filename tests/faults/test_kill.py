@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from partitions.customers import customer as declared
+from platform_assets.verification import verify
 from resources.settings import PROJECT
 from tests.installation import LIVE, Installation, billing, inventory
 
@@ -55,6 +57,7 @@ def test_a_killed_run_shows_readers_nothing_and_the_next_run_heals(name: str, cu
     assert silver_quantity(installation, customer) == quantity
     assert installation.query("SELECT count(*) AS n FROM platform.live_version", customer=customer)[0]["n"] == LIVE
     assert leftovers(installation) == []
+    assert verify(installation.postgres, {customer: declared(customer, installation.settings.customers)}).broken == []
 
 
 def silver_quantity(installation: Installation, customer: str) -> int:

@@ -91,7 +91,7 @@ def test_one_flipped_bit_that_duckdb_reads_without_a_word_is_found(session: Sess
     with pytest.raises(IntegrityError, match="no longer what was written") as caught:
         lake_objects.verify(session, SPEC, version)
     assert caught.value.place == {"customer": CUSTOMER, "table": SPEC.qualified, "file": f"greenit_silver/equipment/{damaged.name}"}
-    assert "land the source's files once more" in caught.value.fix
+    assert "or remove it and launch the customer" in caught.value.fix
 
 
 def test_a_file_that_is_gone_is_named(session: Session, version: Version) -> None:

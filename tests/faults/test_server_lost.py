@@ -1,0 +1,148 @@
+"""PostgreSQL dies, or a connection does, at the worst moment: readers keep what they had, nothing is written twice, the next run heals."""
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from partitions.customers import customer
+from partitions.errors import FencedError
+from platform_assets import publication
+from platform_assets.verification import verify
+from resources import versions, warehouse
+from resources.postgres import EmbeddedServer, Postgres
+from resources.session import Session
+from tests.faults.proxy import CommitCutter
+from tests.faults.reading import polling
+from tests.faults.test_fencing import write_publication
+from tests.faults.writing import IMPACT, TOP, write_all, write_gold, write_platinum
+from tests.installation import Installation, inventory
+from tests.lake import session_for
+
+numbers = iter(range(1, 100))
+
+
+@pytest.fixture
+def name(installation: Installation, tmp_path: Path) -> str:
+    """A customer with three published rows."""
+    made = f"unserved{next(numbers)}"
+    installation.declare(made)
+    installation.land(made, "equipment_inventory", [inventory(tmp_path / "1.csv", {})])
+    session = session_for(installation, made)
+    write_all(session)
+    session.close()
+    return made
+
+
+def broken(installation: Installation, name: str) -> list:
+    found = verify(installation.postgres, {name: customer(name, installation.settings.customers)}, contents=True)
+    assert found.unseen == {}
+    return found.broken
+
+
+def shown(installation: Installation, name: str) -> list[int]:
+    rows = installation.query("SELECT version FROM platform.live_version ORDER BY table_name", customer=name)
+    return [row["version"] for row in rows]
+
+
+def publishable(session: Session, rows: int) -> None:
+    for write in (write_gold, write_platinum):
+        versions.set_verdict(session.lock, session.customer_id, write(session, rows), "passed")
+
+
+@pytest.mark.parametrize("point", ["warehouse.after_stream", "publication.before_commit"])
+def test_a_server_that_dies_while_gold_loads_or_pointers_move_keeps_the_old_figures(
+    installation: Installation, name: str, point: str, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`pg_ctl -m immediate` is a crash: no connection is ended in order, and the server recovers from its log when it starts."""
+    server = EmbeddedServer(installation.settings, lambda _role: "")
+    dead: list[str] = []
+
+    def crash(at: str) -> None:
+        if at == point and not dead:
+            dead.append(at)
+            server._run("pg_ctl", "-w", "-D", str(server.data), "-m", "immediate", "stop")
+            server.start()
+
+    for module in (warehouse, publication):
+        monkeypatch.setattr(module, "failpoint", crash)
+    before = shown(installation, name)
+    session = session_for(installation, name)
+    if point.startswith("publication"):
+        publishable(session, 5)
+    with polling(installation, name, "top_contributors") as seen, pytest.raises((psycopg.OperationalError, FencedError)):
+        write_publication(session) if point.startswith("publication") else write_gold(session, 5)
+    session.close()
+    assert dead == [point]
+    assert (shown(installation, name), seen.empty, seen.mixed, seen.rows) == (before, 0, 0, {3})
+    assert seen.unanswered > 0
+    assert broken(installation, name) == []
+
+    later = session_for(installation, name)
+    publishable(later, 5)
+    write_publication(later)
+    later.close()
+    assert shown(installation, name) != before
+    assert broken(installation, name) == []
+
+
+@pytest.fixture
+def cutter(installation: Installation) -> Iterator[CommitCutter]:
+    folder = Path(tempfile.mkdtemp(prefix="strata-cut-"))
+    made = CommitCutter(folder, installation.settings.runtime)
+    made.folder = folder
+    yield made
+    made.close()
+    shutil.rmtree(folder)
+
+
+def through(installation: Installation, cutter: CommitCutter, name: str) -> Session:
+    """A session whose connections all go through the proxy."""
+    made = session_for(installation, name)
+    made.settings = replace(installation.settings, runtime=cutter.folder)
+    made.postgres = Postgres(made.settings)
+    return made
+
+
+@pytest.mark.parametrize("write", [write_gold, write_platinum])
+def test_a_version_whose_commit_was_not_answered_is_found_and_not_written_twice(
+    installation: Installation, name: str, cutter: CommitCutter, write: Callable[[Session, int], versions.Version], monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    table = (IMPACT if write is write_gold else TOP).spec.qualified
+    before = installation.versions(name)[table]
+    session = through(installation, cutter, name)
+    monkeypatch.setattr(warehouse, "failpoint", lambda at: cutter.arm() if at.endswith(".before_commit") else None)
+    with pytest.raises((psycopg.OperationalError, FencedError)):
+        write(session, 5)
+    assert cutter.cuts == 1
+    session.close()
+    [committed] = [one for one in installation.versions(name)[table] if one not in before]
+    assert committed[1] == "pending"  # so nobody reads it until it is checked
+    later = session_for(installation, name)
+    assert write(later, 5).version == committed[0]
+    later.close()
+    assert len(installation.versions(name)[table]) == len(before) + 1
+    assert broken(installation, name) == []
+
+
+def test_a_publication_whose_commit_was_not_answered_is_not_made_twice(installation: Installation, name: str, cutter: CommitCutter) -> None:
+    before = shown(installation, name)
+    session = through(installation, cutter, name)
+    publishable(session, 5)
+    cutter.arm()
+    with polling(installation, name, "top_contributors") as seen, pytest.raises((psycopg.OperationalError, FencedError)):
+        write_publication(session)
+    session.close()
+    moved = shown(installation, name)
+    assert (moved != before, cutter.cuts) == (True, 1)
+    assert (seen.empty, seen.mixed, seen.unanswered) == (0, 0, 0)
+    later = session_for(installation, name)
+    number, _ = write_publication(later)
+    later.close()
+    assert number is None
+    assert (shown(installation, name), broken(installation, name)) == (moved, [])
