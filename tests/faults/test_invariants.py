@@ -28,7 +28,7 @@ numbers = iter(range(1, 1000))
 
 
 @pytest.fixture
-def whole(installation: Installation, tmp_path: Path) -> str:
+def whole(installation: Installation, tmp_path: Path) -> Iterator[str]:
     """A customer with one version in bronze, gold and platinum, published."""
     name = f"held{next(numbers)}"
     installation.declare(name)
@@ -36,7 +36,8 @@ def whole(installation: Installation, tmp_path: Path) -> str:
     session = session_for(installation, name)
     write_all(session)
     session.close()
-    return name
+    yield name
+    (installation.settings.customers / f"{name}.yaml").unlink()  # tests of all customers need not meet this one
 
 
 def look(installation: Installation, name: str, contents: bool = False) -> Looked:

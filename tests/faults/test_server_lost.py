@@ -28,7 +28,7 @@ numbers = iter(range(1, 100))
 
 
 @pytest.fixture
-def name(installation: Installation, tmp_path: Path) -> str:
+def name(installation: Installation, tmp_path: Path) -> Iterator[str]:
     """A customer with three published rows."""
     made = f"unserved{next(numbers)}"
     installation.declare(made)
@@ -36,7 +36,8 @@ def name(installation: Installation, tmp_path: Path) -> str:
     session = session_for(installation, made)
     write_all(session)
     session.close()
-    return made
+    yield made
+    (installation.settings.customers / f"{made}.yaml").unlink()  # tests of all customers need not meet this one
 
 
 def broken(installation: Installation, name: str) -> list:

@@ -9,6 +9,7 @@ import pytest
 
 from platform_assets import upkeep
 from platform_assets.greenit.definitions import defs
+from resources.invariants import CONTENTS
 from resources.orchestrator import instance
 from resources.postgres import ORCHESTRATOR
 from resources.run_retention import forget_runs
@@ -104,13 +105,13 @@ def test_the_days_are_a_setting_and_nonsense_is_refused(monkeypatch):
             settings()
 
 
-def test_the_schedule_runs_every_night_by_itself_and_all_three_in_one_job(history):
+def test_the_schedule_runs_every_night_by_itself_and_all_four_in_one_job(history):
     schedule = defs.resolve_schedule_def(upkeep.GROUP)
     assert (schedule.cron_schedule, schedule.default_status) == ("30 2 * * *", dg.DefaultScheduleStatus.RUNNING)
     with dg.build_schedule_context(instance=history[1], scheduled_execution_time=NOW) as context:
         assert len(schedule.evaluate_tick(context).run_requests) == 1
     job = defs.resolve_job_def(upkeep.GROUP)
-    assert job.asset_layer.executable_asset_keys == {upkeep.COST, upkeep.VERSIONS, upkeep.HISTORY}
+    assert job.asset_layer.executable_asset_keys == {upkeep.COST, upkeep.VERSIONS, upkeep.HISTORY, upkeep.VERIFIED}
     assert not {upkeep.COST, upkeep.VERSIONS} & defs.resolve_job_def("greenit_customer").asset_layer.executable_asset_keys
 
 
@@ -120,8 +121,10 @@ def test_the_job_runs_and_names_no_customer(history):
     done = defs.resolve_job_def(upkeep.GROUP).execute_in_process(instance=opened, raise_on_error=True)
     facts = {event.asset_key.path[-1]: {name: value.value for name, value in event.step_materialization_data.materialization.metadata.items()}
              for event in done.get_asset_materialization_events()}
-    assert set(facts) == {"collected_versions", "forgotten_history", "platform_cost"}
+    assert set(facts) == {"collected_versions", "forgotten_history", "platform_cost", "verified_customers"}
     assert facts["platform_cost"]["customers"] > 0
-    assert [check.passed for check in done.get_asset_check_evaluations()] == [True]
+    found = {check.check_name: check.passed for check in done.get_asset_check_evaluations()}
+    assert found[upkeep.PRICED]
+    assert set(found) == {upkeep.PRICED, *CONTENTS}  # other tests' customers may be broken on purpose
     with installation.postgres.connect(ORCHESTRATOR, installation.postgres.names.dagster) as connection:
         assert connection.execute("SELECT count(*) FROM event_logs WHERE run_id = %s AND event ~ '\\munspoken\\M'", [done.run_id]).fetchone()[0] == 0
