@@ -18,7 +18,7 @@ from dagster_postgres.event_log.event_log import SqlEventLogStorageTable
 
 WAITING = frozenset({
     DagsterEventType.LOADED_INPUT, DagsterEventType.STEP_INPUT, DagsterEventType.STEP_OUTPUT, DagsterEventType.HANDLED_OUTPUT,
-    DagsterEventType.STEP_SUCCESS, DagsterEventType.RESOURCE_INIT_STARTED, DagsterEventType.RESOURCE_INIT_SUCCESS, DagsterEventType.ENGINE_EVENT,
+    DagsterEventType.STEP_SUCCESS, DagsterEventType.RESOURCE_INIT_STARTED, DagsterEventType.RESOURCE_INIT_SUCCESS,
     DagsterEventType.ASSET_MATERIALIZATION_PLANNED, DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED, DagsterEventType.ASSET_CHECK_EVALUATION,
 })  # fmt: skip
 MOST_WAITING = 200
