@@ -43,8 +43,8 @@ def test_a_foreign_owner_fails_at_the_first_try(installation: Installation, tmp_
 
 
 def test_a_customer_without_a_delivery_fails_at_the_first_try(installation: Installation) -> None:
-    installation.declare("undelivered")
-    done = installation.run("undelivered")
+    installation.declare("never_delivered")
+    done = installation.run("never_delivered")
     assert not done.success
     assert done.failures
     assert all(done.attempts[step] == 1 for step in done.failures)
