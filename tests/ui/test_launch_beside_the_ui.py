@@ -5,12 +5,14 @@ from datetime import date
 
 import pytest
 
+from resources.settings import PROJECT
 from tests.ui.conftest import UNDELIVERED, Served
 
 pytestmark = pytest.mark.ui
 
-BRONZE_RULES = ["greenit_bronze_cloud_billing_rules", "greenit_bronze_equipment_inventory_rules"]
-BRONZE = ["greenit__bronze__cloud_billing", "greenit__bronze__equipment_inventory", *BRONZE_RULES]
+SOURCES = [path.name.removesuffix(".odcs.yaml") for path in (PROJECT / "platform_assets/greenit/bronze").glob("*.odcs.yaml")]
+BRONZE_RULES = sorted(f"greenit_bronze_{name}_rules" for name in SOURCES)
+BRONZE = sorted([*(f"greenit__bronze__{name}" for name in SOURCES), *BRONZE_RULES])
 
 
 def test_one_failing_customer_makes_exit_code_1_and_the_others_finish(served: Served) -> None:
