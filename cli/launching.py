@@ -19,7 +19,7 @@ from cli.serving import daemon_lives
 from partitions.customers import customer as declared
 from partitions.errors import BusyError, ContractError
 from platform_assets.notices import tell_of_newest_run
-from resources.backfills import SIZE_TAG
+from resources.backfills import PARTITION_TAG, SIZE_TAG
 from resources.orchestrator import instance
 from resources.postgres import Postgres
 from resources.session import locked
@@ -29,7 +29,6 @@ from resources.settings import PROJECT, settings
 JOB = "greenit_customer"
 LOCATION = "greenit"
 MODULE = "platform_assets.greenit.definitions"
-PARTITION_TAG = "dagster/partition"
 POLL_SECONDS = 0.5
 BEFORE_BACKFILLS = {"dagster/priority": "1"}  # who waits at a terminal does not wait for a fleet of hundreds
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}  # the lines below say it for people

@@ -20,6 +20,7 @@ from platform_assets.contracts import contract
 from platform_assets.freshness import Freshness, freshness, today
 from resources import versions
 from resources.accounting import is_overfull, open_rows, quarantined_share
+from resources.backfills import PARTITION_TAG
 from resources.notices import Kind, Notice, Sent, report, send, settle
 from resources.postgres import WRITER, Postgres
 from resources.settings import PROJECT, settings
@@ -27,7 +28,6 @@ from resources.sinks import Sink, UnusableSink, fold_of, sink_or_reason
 from resources.storage import TableSpec
 from resources.versions import Version
 
-PARTITION_TAG = "dagster/partition"
 UI_VARIABLE, UI = "STRATA_UI_URL", "http://127.0.0.1:3000"
 TICK_SECONDS, STALE_SECONDS = 30, 300
 EVENTS = {dg.DagsterEventType[name] for name in ("STEP_FAILURE", "STEP_SUCCESS", "ASSET_CHECK_EVALUATION")}

@@ -15,6 +15,7 @@ from dagster import AssetRecordsFilter, DagsterEventType, EventLogEntry
 from dagster._core.events import ASSET_CHECK_EVENTS, ASSET_EVENTS
 from dagster_postgres import PostgresEventLogStorage
 from dagster_postgres.event_log.event_log import SqlEventLogStorageTable
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 WAITING = frozenset({
     DagsterEventType.LOADED_INPUT, DagsterEventType.STEP_INPUT, DagsterEventType.STEP_OUTPUT, DagsterEventType.HANDLED_OUTPUT,
@@ -22,6 +23,7 @@ WAITING = frozenset({
     DagsterEventType.ASSET_MATERIALIZATION_PLANNED, DagsterEventType.ASSET_CHECK_EVALUATION_PLANNED, DagsterEventType.ASSET_CHECK_EVALUATION,
 })  # fmt: skip
 MOST_WAITING = 200
+UNSTORABLE = (DBAPIError, ValueError)  # the driver itself refuses a NUL byte, by the second
 REMEMBERED_SECONDS = 1.0  # each result of a checking step asks for the same newest materialization, one after the other
 
 
@@ -53,9 +55,16 @@ class BatchedEventLogStorage(PostgresEventLogStorage):
             events, self._waiting = self._waiting, []
             if not events:
                 return
-            with self._connect() as connection:
-                stored = connection.execute(self.prepare_insert_event_batch(events).returning(SqlEventLogStorageTable.c.id)).fetchall()
             self._newest.clear()
+            try:
+                with self._connect() as connection:
+                    stored = connection.execute(self.prepare_insert_event_batch(events).returning(SqlEventLogStorageTable.c.id)).fetchall()
+            except OperationalError:  # nobody answers: they wait for the next event
+                self._waiting = events
+                raise
+            except UNSTORABLE:  # one of them, and the others are not
+                self._one_by_one(events)
+                return
             for event, (number,) in zip(events, stored, strict=True):
                 if not event.is_dagster_event:
                     continue
@@ -65,6 +74,14 @@ class BatchedEventLogStorage(PostgresEventLogStorage):
                         self._store_asset_event(connection, event, number)
                 if event.dagster_event_type in ASSET_CHECK_EVENTS:
                     self.store_asset_check_event(event, number)
+
+    def _one_by_one(self, events: list[EventLogEntry]) -> None:
+        for place, event in enumerate(events, start=1):
+            try:
+                super().store_event(event)
+            except UNSTORABLE:
+                self._waiting = events[place:]
+                raise
 
     def fetch_materializations(self, records_filter: Any, limit: int, cursor: str | None = None, ascending: bool = False) -> Any:
         if limit != 1 or cursor or ascending or not isinstance(records_filter, AssetRecordsFilter):

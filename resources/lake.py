@@ -160,10 +160,13 @@ def replace_lost(session: Session, spec: TableSpec) -> None:
     session.assert_fence()
     head = session.con.execute("SELECT max(snapshot_id) FROM lake.snapshots()").fetchone()[0]
     for table in (spec.name, QUARANTINE):
-        with suppress(duckdb.CatalogException):  # no such table at the head
-            if lake_objects.missing(session, spec.schema, table, head):
-                session.con.execute(f"DROP TABLE lake.{spec.schema}.{table}")
-                session.quarantines.discard(spec.schema)
+        try:
+            is_lost = lake_objects.missing(session, spec.schema, table, head)
+        except duckdb.CatalogException:  # no such table at the head
+            continue
+        if is_lost:
+            session.con.execute(f"DROP TABLE lake.{spec.schema}.{table}")
+            session.quarantines.discard(spec.schema)
 
 
 def _columns(session: Session, spec: TableSpec) -> dict[str, str]:

@@ -6,6 +6,7 @@ run reads, so that loading a code location stays cheap.
 """
 from __future__ import annotations
 
+import logging
 import re
 import shutil
 import time
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from resources.corrections import Correction
     from resources.landing import DeliveredFile, Loaded
 
+LOG = logging.getLogger(__name__)
 LOCK_SECONDS = 60
 NO_ROOM = re.compile(r"No space left on device|File too large|Disk quota exceeded|max_temp_directory_size|could not extend file", re.IGNORECASE)
 ROOM = "make room (`strata gc` releases old versions) or raise the customer's quota temp_gb, then launch again"
@@ -223,8 +225,10 @@ class Session:
         with suppress(duckdb.Error):
             self._stack.close()
         if self.meter and "lock" in self._opened:
-            with suppress(psycopg.Error):  # a run's result does not hang on its metering
+            try:
                 self.meter.write(self.lock, self.customer_id, self.run.run_id, {name: version.row_count for name, version in self.written.items()})
+            except psycopg.Error as error:  # a run's result does not hang on its metering, but a hole in it is told
+                LOG.warning("what run %s of customer %s took up was not written down: %s", self.run.run_id, self.customer_id, type(error).__name__)
         for name in reversed(self._opened):
             opened = getattr(self, name)
             with suppress(psycopg.Error):  # a connection that is already broken is closed enough
@@ -239,7 +243,7 @@ def locked(postgres: Postgres, customer: str, seconds: float | None = None) -> p
     connection = postgres.connect(lake_role(customer), autocommit=True)
     try:
         refuse_unsafe_once(connection)
-    except BaseException:
+    except BaseException:  # an interrupt too leaves no connection open
         connection.close()
         raise
     deadline = time.monotonic() + (LOCK_SECONDS if seconds is None else seconds)

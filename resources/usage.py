@@ -119,7 +119,7 @@ class Meter:
 def reading() -> Reading:
     """Now. Where a kernel does not tell a process's bytes they are 0."""
     counted = {"rchar": 0, "wchar": 0}
-    with suppress(OSError):
+    with suppress(OSError):  # not told: see above
         counted |= {name: int(value) for name, _colon, value in (line.partition(":") for line in (PROCESS / "io").read_text().splitlines())}
     return Reading(time.monotonic(), time.process_time(), counted["rchar"], counted["wchar"])
 
@@ -128,6 +128,6 @@ def peak() -> int:
     """The process's highest memory since the last look, in bytes; where a kernel refuses to forget it, since the process's start."""
     text = (PROCESS / "status").read_text()
     highest = int(text.partition("VmHWM:")[2].split()[0]) * 1024
-    with suppress(OSError):
+    with suppress(OSError):  # refused: see above
         (PROCESS / "clear_refs").write_text(RESET_PEAK)
     return highest

@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-from contextlib import suppress
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -145,6 +148,23 @@ def make_installation(home: Path, customers: Path) -> Installation:
     postgres.up()
     migrate(postgres)
     return Installation(configured, postgres, dg.DagsterInstance.ephemeral())
+
+
+@contextmanager
+def own_installation(prefix: str, **environment: str) -> Iterator[Installation]:
+    """An installation beside the shared one; afterwards the process's environment is what it was."""
+    before = dict(os.environ)
+    home = Path(tempfile.mkdtemp(prefix=prefix))
+    os.environ.update(environment)
+    made = make_installation(home / "home", home / "customers")
+    try:
+        yield made
+    finally:
+        stop(made)
+        shutil.rmtree(home, ignore_errors=True)
+        shutil.rmtree(made.settings.runtime, ignore_errors=True)
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def inventory(path: Path, *rows: dict[str, Any]) -> Path:

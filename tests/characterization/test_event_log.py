@@ -4,6 +4,7 @@ from __future__ import annotations
 import dagster as dg
 import pytest
 from dagster._core.storage.asset_check_execution_record import AssetCheckExecutionRecordStatus
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from resources.orchestrator import instance
 from tests.installation import Installation
@@ -75,3 +76,25 @@ def test_events_that_wait_are_stored_before_the_next_one_that_does_not_and_at_th
 
 def _messages(dagster: dg.DagsterInstance, run: dg.DagsterRun) -> list[str]:
     return [one.event_log_entry.dagster_event.message for one in dagster.get_records_for_run(run.run_id, limit=1000).records]
+
+
+def test_a_failed_write_loses_nothing_that_waits(ours: dg.DagsterInstance, installation: Installation) -> None:
+    run = ours.create_run_for_job(dg.Definitions(assets=[made]).resolve_implicit_global_asset_job_def())
+    assert _messages(ours, run) == []  # a connection is open
+    with installation.superuser() as admin:  # and is cut
+        admin.execute("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = 'strata_dagster'")
+    with pytest.raises(OperationalError):
+        ours.report_engine_event("cut off", run)
+    ours.report_engine_event("answered again", run)
+    planned, *words = _messages(ours, run)
+    assert "intends to materialize" in planned
+    assert words == ["cut off", "answered again"]
+
+
+def test_an_event_that_cannot_be_stored_holds_up_no_other(ours: dg.DagsterInstance) -> None:
+    run = ours.create_run_for_job(dg.Definitions(assets=[made]).resolve_implicit_global_asset_job_def())
+    with pytest.raises((DBAPIError, ValueError)):
+        ours.report_engine_event("good but for a \x00 byte", run, step_key="no \x00 text of PostgreSQL")
+    ours.report_engine_event("the next", run)
+    planned, word = _messages(ours, run)
+    assert ("intends to materialize" in planned, word) == (True, "the next")

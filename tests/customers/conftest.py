@@ -2,9 +2,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +12,7 @@ import yaml
 from click.testing import CliRunner, Result
 
 from cli.main import strata
-from tests.installation import Installation, billing, inventory, make_installation, stop
+from tests.installation import Installation, billing, inventory, own_installation
 
 
 @dataclass
@@ -58,14 +55,5 @@ class Place:
 
 @pytest.fixture(scope="package")
 def place() -> Iterator[Place]:
-    environment = dict(os.environ)
-    home = Path(tempfile.mkdtemp(prefix="strata-customers-"))
-    made = make_installation(home / "home", home / "customers")
-    try:
+    with own_installation("strata-customers-") as made:
         yield Place(made)
-    finally:
-        stop(made)
-        shutil.rmtree(home, ignore_errors=True)
-        shutil.rmtree(made.settings.runtime, ignore_errors=True)
-        os.environ.clear()
-        os.environ.update(environment)

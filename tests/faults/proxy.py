@@ -39,7 +39,7 @@ class CommitCutter:
                 threading.Thread(target=self._pass, args=(server, client, cut, False), daemon=True).start()
 
     def _pass(self, source: socket.socket, target: socket.socket, cut: threading.Event, from_client: bool) -> None:
-        with suppress(OSError):
+        with suppress(OSError):  # either end may go first: that is what a cut is
             while data := source.recv(1 << 16):
                 if from_client and self._armed.is_set() and b"COMMIT" in data:
                     self._armed.clear()
@@ -49,6 +49,6 @@ class CommitCutter:
                     break  # the server has carried it out; nobody hears of it
                 target.sendall(data)
         for end in (source, target):
-            with suppress(OSError):
+            with suppress(OSError):  # gone already
                 end.shutdown(socket.SHUT_RDWR)
             end.close()

@@ -44,7 +44,7 @@ def polling(installation: Installation, customer: str, table: str = "kpi_monthly
                 _, versions, rows, whole = connection.execute(SHOWN.format(table=table)).fetchone()
             except psycopg.Error:
                 seen.unanswered += 1
-                with suppress(Exception):
+                with suppress(psycopg.Error):  # it is broken already
                     connection and connection.close()
                 connection = None
             else:

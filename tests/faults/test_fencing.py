@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 
 from partitions.errors import BusyError, FencedError
-from platform_assets.publication import publish
 from resources import lake, versions
 from resources.postgres import WRITER
 from resources.session import Session
-from tests.faults.writing import IMPACT, INVENTORY, TOP, write_all, write_bronze, write_gold, write_platinum
+from tests.faults.writing import INVENTORY, write_all, write_bronze, write_gold, write_platinum, write_publication
 from tests.installation import Installation, inventory
 from tests.lake import session_for
 
@@ -29,10 +28,6 @@ def customer(installation: Installation, tmp_path_factory: pytest.TempPathFactor
     good = session_for(installation, NAME)
     write_all(good)
     good.close()
-
-
-def write_publication(session: Session) -> tuple:
-    return publish(session, "greenit", [IMPACT.spec.qualified, TOP.spec.qualified])
 
 
 def cut_the_lock(installation: Installation, zombie: Session) -> None:

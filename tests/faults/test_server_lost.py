@@ -10,18 +10,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from partitions.customers import customer
 from partitions.errors import FencedError
 from platform_assets import publication
-from platform_assets.verification import verify
 from resources import versions, warehouse
 from resources.postgres import EmbeddedServer, Postgres
 from resources.session import Session
 from tests.faults.proxy import CommitCutter
 from tests.faults.reading import polling
-from tests.faults.test_fencing import write_publication
-from tests.faults.writing import IMPACT, TOP, write_all, write_gold, write_platinum
-from tests.installation import Installation, inventory
+from tests.faults.writing import IMPACT, TOP, broken, published, write_gold, write_platinum, write_publication
+from tests.installation import Installation
 from tests.lake import session_for
 
 numbers = iter(range(1, 100))
@@ -29,21 +26,8 @@ numbers = iter(range(1, 100))
 
 @pytest.fixture
 def name(installation: Installation, tmp_path: Path) -> Iterator[str]:
-    """A customer with three published rows."""
-    made = f"unserved{next(numbers)}"
-    installation.declare(made)
-    installation.land(made, "equipment_inventory", [inventory(tmp_path / "1.csv", {})])
-    session = session_for(installation, made)
-    write_all(session)
-    session.close()
-    yield made
-    (installation.settings.customers / f"{made}.yaml").unlink()  # tests of all customers need not meet this one
-
-
-def broken(installation: Installation, name: str) -> list:
-    found = verify(installation.postgres, {name: customer(name, installation.settings.customers)}, contents=True)
-    assert found.unseen == {}
-    return found.broken
+    with published(installation, f"unserved{next(numbers)}", tmp_path) as made:
+        yield made
 
 
 def shown(installation: Installation, name: str) -> list[int]:

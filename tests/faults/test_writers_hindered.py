@@ -7,23 +7,22 @@ import resource
 import signal
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
 
-from partitions.customers import customer
 from partitions.errors import BusyError, FencedError, SpaceError
 from platform_assets.collection import collect_customer
-from platform_assets.verification import verify
 from resources import versions
 from resources.postgres import Postgres
 from resources.session import Session, fenced
 from resources.settings import settings
-from tests.faults.test_fencing import write_publication
-from tests.faults.writing import write_all, write_bronze, write_gold, write_platinum
+from tests.faults.writing import broken, published, write_bronze, write_gold, write_platinum, write_publication
 from tests.installation import PRELOADED, Installation, inventory
 from tests.lake import session_for
 
+numbers = count(1)
 CODES = {SpaceError: 10, FencedError: 11}
 SMALL = 8_192  # bytes: less than any Parquet file of the test has
 
@@ -61,19 +60,9 @@ def ended(child: multiprocessing.Process) -> int:
 
 
 @pytest.fixture
-def name(installation: Installation, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[str]:
-    made = f"hindered{abs(hash(request.node.name)) % 10_000}"
-    installation.declare(made, quotas={"memory_mb": 128})
-    installation.land(made, "equipment_inventory", [inventory(tmp_path / "1.csv", {})])
-    session = session_for(installation, made)
-    write_all(session)
-    session.close()
-    yield made
-    (installation.settings.customers / f"{made}.yaml").unlink()  # tests of all customers need not meet this one
-
-
-def broken(installation: Installation, name: str) -> list:
-    return verify(installation.postgres, {name: customer(name, installation.settings.customers)}, contents=True).broken
+def name(installation: Installation, tmp_path: Path) -> Iterator[str]:
+    with published(installation, f"hindered{next(numbers)}", tmp_path, quotas={"memory_mb": 128}) as made:
+        yield made
 
 
 def lake_files(installation: Installation, name: str) -> set[str]:

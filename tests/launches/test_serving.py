@@ -70,7 +70,7 @@ def test_a_backfill_waits_for_a_code_location_that_answers(quiet: Daemons) -> No
     await_code_location(quiet.instance, seconds=0.3)
 
 
-@pytest.mark.filterwarnings("ignore:Error loading repository location")
+@pytest.mark.filterwarnings("ignore:Error loading repository location")  # that it does not load is the case
 @pytest.mark.parametrize(("variable", "status"), [("1", BulkActionStatus.REQUESTED), ("", BulkActionStatus.FAILING)])
 def test_a_backfill_goes_on_after_the_code_location_restarted(quiet: Daemons, monkeypatch: pytest.MonkeyPatch, variable: str, status: BulkActionStatus) -> None:
     """Without the variable that `strata ui` sets, it would fail at once: the second case is why."""

@@ -2,25 +2,21 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
 from resources.object_store import policy
-from tests.installation import Installation, make_installation, stop
+from tests.installation import Installation, own_installation
 
 BUCKET = "strata-test"
 NAMES = ("obj_a", "obj_b", "obj_a2")
@@ -58,7 +54,7 @@ def store() -> Iterator[Store]:
     child = subprocess.Popen([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     made = Store(f"http://127.0.0.1:{port}", {"setup": ("setup", "setup")})
     try:
-        for _ in range(150):
+        for _ in range(150):  # until it listens
             with suppress(OSError), urllib.request.urlopen(f"{made.endpoint}/moto-api/data.json", timeout=5):
                 break
             time.sleep(0.2)
@@ -72,11 +68,8 @@ def store() -> Iterator[Store]:
 @pytest.fixture(scope="session")
 def remote(store: Store) -> Iterator[Installation]:
     """Each customer's login has the policy that `strata customers storage-policy` prints; from then on the server judges."""
-    environment = dict(os.environ)
-    home = Path(tempfile.mkdtemp(prefix="strata-s3-"))
-    os.environ.update(STRATA_LAKE_ROOT=f"s3://{BUCKET}/lake", STRATA_LANDING_ROOT=f"s3://{BUCKET}/landing", STRATA_S3_ENDPOINT=store.endpoint)
-    made = make_installation(home / "home", home / "customers")
-    try:
+    roots = {"STRATA_LAKE_ROOT": f"s3://{BUCKET}/lake", "STRATA_LANDING_ROOT": f"s3://{BUCKET}/landing", "STRATA_S3_ENDPOINT": store.endpoint}
+    with own_installation("strata-s3-", **roots) as made:
         store.user("root", ROOT)
         for name in NAMES:
             made.declare(name)
@@ -88,9 +81,3 @@ def remote(store: Store) -> Iterator[Installation]:
         with urllib.request.urlopen(judged, timeout=10) as answer:
             assert answer.status == 200
         yield made
-    finally:
-        stop(made)
-        shutil.rmtree(home, ignore_errors=True)
-        shutil.rmtree(made.settings.runtime, ignore_errors=True)
-        os.environ.clear()
-        os.environ.update(environment)

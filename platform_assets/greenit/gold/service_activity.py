@@ -12,7 +12,6 @@ from platform_assets.greenit.gold.data_quality import INVENTORY
 from platform_assets.greenit.gold.in_force import join_grid, month_of, with_figures
 
 ENDS = ("", "_min", "_max")
-SUM = "decimal(38, 12)"  # amounts are summed as decimals, so that their order changes no digit
 
 
 def service_kwh(amount: ir.NumericValue, kwh_per_amount: ir.NumericValue) -> ir.NumericValue:
