@@ -44,7 +44,7 @@ lint: $(READY) ## ruff, mypy and the import rules
 ui: $(READY) ## serve Dagster (webserver, daemon, code server) on http://127.0.0.1:3000
 	@$(BIN)/strata ui
 
-bench: $(READY) ## the figures of the path (P), the method (C) and many customers (D), each against its goal; hours, so name some: python -m benchmarks.run P2
+bench: $(READY) ## the figures of the path (P), the method (C) and many customers (D), each against its goal; it takes long: python -m benchmarks.run P2 measures one
 	@$(BIN)/python -m benchmarks.run
 
 lock: $(READY) ## pin and hash all packages anew from pyproject.toml
