@@ -76,6 +76,10 @@ class IsolationError(PermanentError):
     """A role, table, function or setting of the server that would let one customer reach another: nothing is opened until it is repaired."""
 
 
+class EnvironmentPolicyError(PermanentError):
+    """What this environment does not allow: its code, its database, a switch or a command (environments.yaml)."""
+
+
 class SettingsError(PermanentError):
     """A setting of the environment that cannot work, such as a socket path over 107 bytes."""
 

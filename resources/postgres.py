@@ -19,6 +19,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from partitions.errors import IsolationError, SettingsError
+from resources.environment_mark import refuse_shared_server
 from resources.settings import Settings
 
 SUPERUSER = "postgres"
@@ -102,10 +103,11 @@ class Postgres:
     # server
 
     def up(self) -> None:
-        """Start the embedded server where it does not run, then make databases and roles; idempotent."""
+        """Start the embedded server where it does not run, then make databases and roles; idempotent. EnvironmentPolicyError on another's server."""
         if self.settings.dsn is None:
             EmbeddedServer(self.settings, self._new_password).start()
         with self.connect(SUPERUSER, "postgres", autocommit=True) as connection:
+            refuse_shared_server(connection, self.settings.environment)
             for role, options in ROLE_OPTIONS.items():
                 self.ensure_role(connection, role, options)
             self._ensure_loader(connection)

@@ -17,9 +17,11 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from partitions.customers import CUSTOMERS, IDENTIFIER, Customer, reconcile
+from resources.environment import policy_of
 from resources.erasure_ledger import Erasure, entry_of, synchronized
 from resources.postgres import LAKE_PREFIX, MIGRATOR, READER_PREFIX, SUPERUSER, Postgres, lake_role, reader_role
 from resources.session_limits import differing, role_limits
+from resources.settings import Settings
 
 Action = Literal["add", "change", "remove", "drift", "refuse"]
 RECORDED = ("status", "schedule", "time_zone", "size_class", "encrypted")
@@ -85,7 +87,14 @@ def standing(postgres: Postgres, instance: dg.DagsterInstance) -> Standing:
 
 def plan(postgres: Postgres, instance: dg.DagsterInstance, customers: Mapping[str, Customer], *, whole: bool = True) -> list[Change]:
     """What would change, by customer. `whole`: `customers` is the whole folder, so whoever else stands is drift."""
-    return compared(customers, standing(postgres, instance), whole=whole)
+    return compared(permitted(postgres.settings, customers), standing(postgres, instance), whole=whole)
+
+
+def permitted(settings: Settings, customers: Mapping[str, Customer]) -> Mapping[str, Customer]:
+    """Customers as this environment takes them: nobody's own tools log in where it is not customer-facing."""
+    if policy_of(settings).customer_facing:
+        return customers
+    return {name: customer.model_copy(update={"direct_readers": False}) if customer.direct_readers else customer for name, customer in customers.items()}
 
 
 def compared(customers: Mapping[str, Customer], found: Standing, *, whole: bool = True) -> list[Change]:
@@ -154,6 +163,7 @@ def _word(value: Any) -> str:
 def apply(postgres: Postgres, instance: dg.DagsterInstance, customers: Mapping[str, Customer], changes: list[Change]) -> list[Change]:
     """Do what a plan says, and nothing else; returns what was done. Safe to repeat after a crash: the partition key comes last, so nothing
     can be launched before all else stands."""
+    customers = permitted(postgres.settings, customers)
     todo = [change for change in changes if change.is_applied]
     named: dict[str, list[str]] = {}
     for change in todo:

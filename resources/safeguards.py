@@ -13,6 +13,7 @@ from typing import Literal
 import psycopg
 
 from partitions.errors import IsolationError
+from resources.environment_mark import refuse_other_environment
 from resources.postgres import BACKUP, LOADER, MIGRATOR, ORCHESTRATOR, READER, WRITER
 
 Place = Literal["warehouse", "lake", "server"]
@@ -189,11 +190,12 @@ def refuse_unsafe(connection: psycopg.Connection, *places: Place) -> None:
 _looked_at: set[tuple[str, int, str]] = set()
 
 
-def refuse_unsafe_once(connection: psycopg.Connection) -> None:
-    """The same for the warehouse, once per process and database: what opens an installation for work asks."""
+def refuse_unsafe_once(connection: psycopg.Connection, environment: str) -> None:
+    """The same for the warehouse, and whether it is this environment's, once per process and database: what opens an installation for work asks."""
     info = connection.info
     place = (info.host, info.port, info.dbname)
     if place not in _looked_at:
+        refuse_other_environment(connection, environment)
         refuse_unsafe(connection)
         _looked_at.add(place)
 

@@ -242,7 +242,7 @@ def locked(postgres: Postgres, customer: str, seconds: float | None = None) -> p
     IsolationError where the server would let one customer reach another."""
     connection = postgres.connect(lake_role(customer), autocommit=True)
     try:
-        refuse_unsafe_once(connection)
+        refuse_unsafe_once(connection, postgres.settings.environment)
     except BaseException:  # an interrupt too leaves no connection open
         connection.close()
         raise
