@@ -16,6 +16,7 @@ import click
 from cli.backfill import backfill
 from cli.customers import customers, reconciled, refuse_erased, replayed
 from cli.environment import environment
+from cli.lake import lake_group, upgraded
 from cli.parameters import parameters
 from cli.quarantine import quarantine
 from partitions.customers import customer, load_customers, refuse_paused
@@ -63,11 +64,16 @@ def started(quiet: bool = True, guarded: bool = True) -> Postgres:
 
 @strata.command()
 def up() -> None:
-    """Start the embedded PostgreSQL, make roles and databases, apply migrations; remove again whoever was erased and came with a backup. Safe to repeat."""
-    replayed(started(quiet=False))
+    """Start the embedded PostgreSQL, make roles and databases, apply migrations, upgrade lakes; remove again whoever was erased and came with a backup.
+
+    Safe to repeat. The order is that of a release: what must hold first, then the warehouse (older code goes on with it), then the lakes."""
+    postgres = started(quiet=False)
+    replayed(postgres)
+    sys.exit(not upgraded(postgres))
 
 
 strata.add_command(environment)
+strata.add_command(lake_group(started))
 
 
 @strata.command()

@@ -21,7 +21,8 @@ SAFE_RELEASES = {16: 10, 17: 6}  # CVE-2025-8713: older ones show rows of others
 OLDEST, SAFE_FROM = 16, 18
 CUSTOMER_OF_SESSION = "69cc3110b1831b88dcf3ea6b63784f20"  # md5 of the body of platform.customer(), which every policy asks
 OWN = "(customer_id = ( SELECT platform.customer() AS customer))"
-MIGRATION_TOOL = "('_yoyo_log', '_yoyo_migration', '_yoyo_version', 'yoyo_lock')"
+MIGRATION_TOOL = """('flyway_schema_history', 'flyway_schema_history_pk', 'flyway_schema_history_s_idx',
+    '_yoyo_log', '_yoyo_migration', '_yoyo_version', 'yoyo_lock')"""  # yoyo's stand where its releases began
 ROLE_OF_OURS = "'^(strata|lake|cust)_'"
 
 OURS = f"""(SELECT c.oid, c.relname, c.relkind, c.relowner, c.relacl, c.reloptions, c.relrowsecurity, c.relforcerowsecurity, n.nspname,

@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 
 from partitions.customers import Customer
-from partitions.errors import CustomerError
+from partitions.errors import CustomerError, MigrationError
 from resources.object_store import is_remote, prefixes, secret_options
 from resources.postgres import Postgres, lake_role
 from resources.session_limits import SessionLimits
@@ -24,8 +24,10 @@ EXTENSIONS = ("ducklake", "postgres_scanner")
 
 
 @contextmanager
-def sandbox(settings: Settings, postgres: Postgres, customer: Customer, limits: SessionLimits, temp: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB with the customer's lake as `lake` and the warehouse as `warehouse`, bounded and locked. `temp`: a folder for its scratch files."""
+def sandbox(settings: Settings, postgres: Postgres, customer: Customer, limits: SessionLimits, temp: Path,
+            upgrades: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB with the customer's lake as `lake` and the warehouse as `warehouse`, bounded and locked. `temp`: a folder for its scratch files.
+    `upgrades`: a catalog of an older DuckLake is brought to this one's version, else refused (MigrationError)."""
     from dagster_duckdb import DuckDBResource
 
     with DuckDBResource(database=":memory:", connection_config=options(limits, temp)).get_connection() as connection:
@@ -36,7 +38,7 @@ def sandbox(settings: Settings, postgres: Postgres, customer: Customer, limits: 
         load_extensions(connection, (*EXTENSIONS, "httpfs") if needs_httpfs else EXTENSIONS)
         for number, prefix in enumerate(remote):
             _secret(connection, f"objects_{number}", "s3", secret_options(settings, customer.id), scope=prefix)
-        _attach(connection, settings, postgres, customer, limits)
+        _attach(connection, settings, postgres, customer, limits, upgrades)
         _lock_down(connection, settings, customer.id, temp)
         yield connection
 
@@ -47,15 +49,19 @@ def options(limits: SessionLimits, temp: Path) -> dict[str, Any]:
             "memory_limit": f"{limits.memory_mb}MB", "threads": limits.threads, "temp_directory": str(temp), "preserve_insertion_order": False}
 
 
-def _attach(connection: duckdb.DuckDBPyConnection, settings: Settings, postgres: Postgres, customer: Customer, limits: SessionLimits) -> None:
+def _attach(connection: duckdb.DuckDBPyConnection, settings: Settings, postgres: Postgres, customer: Customer, limits: SessionLimits,
+            upgrades: bool) -> None:
     names, role, lake_path = postgres.names, lake_role(customer.id), settings.lake_path(customer.id)
     if not is_remote(lake_path):
         Path(lake_path).mkdir(parents=True, exist_ok=True)
     _secret(connection, "lake_login", "postgres", _login(postgres.parameters(role, names.lake)))
     try:
         connection.execute(f"ATTACH 'ducklake:postgres:' AS lake (META_SECRET 'lake_login', DATA_PATH '{_quoted(lake_path)}', METADATA_SCHEMA '{role}', "
-                           f"META_SCHEMA '{role}', DATA_INLINING_ROW_LIMIT 0, ENCRYPTED {str(customer.encrypted).lower()})")
+                           f"META_SCHEMA '{role}', DATA_INLINING_ROW_LIMIT 0, ENCRYPTED {customer.encrypted}, AUTOMATIC_MIGRATION {upgrades})")
     except duckdb.InvalidInputException as error:
+        if "catalog version mismatch" in str(error):
+            raise MigrationError("its lake's catalog was written by an older DuckLake than this release has", customer=customer.id,
+                                 fix="run `strata lake upgrade`") from None
         if "Failed to set encryption" not in str(error):
             raise
         raise CustomerError("encryption of a lake is decided before its first run", customer=customer.id,
