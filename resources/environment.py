@@ -27,8 +27,8 @@ class Policy(BaseModel):
     `code_development`: any checkout may run, one with changes too. `branches`, `tags`: otherwise which commits may run, as patterns of a shell.
     `suites`: the tests and checks that belong here. `data`: how much of the customers' data there is. `bronze_from`: what bronze is made of:
     what was landed here, or production's bronze. `automatic_scheduling`: sensors and schedules start work by themselves. `customer_facing`:
-    customers' own tools may log in. `newer_database`: whether this code works on a database that a newer release has migrated. `may_allow`: what
-    STRATA_ALLOW may switch on.
+    customers' own tools may log in. `lends_bronze`: logins that read one customer's lake are made, for an environment with bronze from production.
+    `newer_database`: whether this code works on a database that a newer release has migrated. `may_allow`: what STRATA_ALLOW may switch on.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -40,6 +40,7 @@ class Policy(BaseModel):
     bronze_from: Literal["deliveries", "production"]
     automatic_scheduling: bool
     customer_facing: bool
+    lends_bronze: bool = False
     branches: list[Pattern] = []
     tags: list[Pattern] = []
     newer_database: Literal["allowed", "refused"]

@@ -29,6 +29,7 @@ from resources.usage import RULES, TABLE, Meter
 AS_OF_TAG = "strata/as_of"
 PARAMETERS_TAG = "strata/parameters"
 PAUSED_TAG = "strata/even_if_paused"
+SOURCE_TAG = "strata/source_snapshot"  # of production's lake, where bronze is copied from it
 
 
 class Sessions:
@@ -65,6 +66,13 @@ def parse_as_of(text: str | None) -> date | None:
         raise SettingsError(f"the run tag {AS_OF_TAG} is no date", fix="write it as YYYY-MM-DD") from None
 
 
+def parse_snapshot(text: str | None) -> int | None:
+    """The tag's number; raises SettingsError for anything but digits."""
+    if text is not None and not text.isdecimal():
+        raise SettingsError(f"the run tag {SOURCE_TAG} is no number of a snapshot", fix="write it in digits")
+    return None if text is None else int(text)
+
+
 @dg.resource(description="The run's session with its customer's lake and the warehouse.")
 def sessions(context: dg.InitResourceContext) -> Iterator[Sessions]:
     tags = context.run.tags if context.run else {}
@@ -73,6 +81,7 @@ def sessions(context: dg.InitResourceContext) -> Iterator[Sessions]:
         as_of=parse_as_of(tags.get(AS_OF_TAG)),
         code_commit=code_commit(),
         parameter_version="none",
+        source_snapshot=parse_snapshot(tags.get(SOURCE_TAG)),
     )
     made = Sessions(identity, settings(), tags.get(PARAMETERS_TAG), tags.get(PAUSED_TAG) == "true")
     try:

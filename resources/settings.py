@@ -26,7 +26,8 @@ class Settings:
     """One installation. `dsn` is None with the embedded server, else `host=… port=…` of a server that Strata may administer.
 
     `references` is the folder that holds parameters/ and vocabularies/, `history_days` how long Dagster's finished runs are
-    remembered, `allow` what somebody asks to switch on beside the environment's policy (environment.py judges it)."""
+    remembered, `allow` what somebody asks to switch on beside the environment's policy (environment.py judges it).
+    `source_dsn` and `source_lake_root`: production's server of lake catalogs and its lake, where bronze is copied from there."""
 
     environment: str
     home: Path
@@ -39,6 +40,8 @@ class Settings:
     s3_endpoint: str | None = None
     history_days: int = 90
     allow: frozenset[str] = frozenset()
+    source_dsn: str | None = None
+    source_lake_root: str | None = None
 
     @property
     def landing_root(self) -> Path:
@@ -84,6 +87,8 @@ def settings() -> Settings:
         s3_endpoint=os.environ.get("STRATA_S3_ENDPOINT"),
         history_days=_days("STRATA_HISTORY_DAYS", 90),
         allow=allow,
+        source_dsn=os.environ.get("STRATA_SOURCE_DSN"),
+        source_lake_root=os.environ.get("STRATA_SOURCE_LAKE_ROOT"),
     )
     length = len(os.fsencode(made.runtime / SOCKET_NAME))
     if made.dsn is None and length > SOCKET_PATH_LIMIT:
