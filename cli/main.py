@@ -19,6 +19,7 @@ from cli.environment import environment
 from cli.lake import lake_group, upgraded
 from cli.parameters import parameters
 from cli.quarantine import quarantine
+from cli.sample import dev_group
 from partitions.customers import customer, load_customers, refuse_paused
 from partitions.errors import StrataError
 from resources.postgres import READER, SUPERUSER, WRITER, Postgres
@@ -74,6 +75,7 @@ def up() -> None:
 
 strata.add_command(environment)
 strata.add_command(lake_group(started))
+strata.add_command(dev_group(started))
 
 
 @strata.command()
