@@ -11,15 +11,19 @@ from typing import Any
 
 import click
 import psycopg
+from psycopg.conninfo import make_conninfo
 
+from partitions.customers import load_customers
 from partitions.errors import EnvironmentPolicyError, SettingsError
 from resources.checkout import checkout, problem_with
 from resources.environment import FILE, Policy, policies, policy_of
 from resources.environment_mark import mark_of, refuse_other_environment, refuse_shared_server
 from resources.postgres import READER_PREFIX, SUPERUSER, Postgres
+from resources.production_lake import source_login
 from resources.settings import Settings, settings
 
 WIDTH = 140
+WAREHOUSE = "strata_prod"
 Line = tuple[bool | None, str]  # whether it holds (None: nobody could look), and what
 ROWS = {
     "code development": lambda policy: _word(policy.code_development),
@@ -66,6 +70,8 @@ def findings(here: Settings) -> Iterator[Line]:
     yield problem is None, f"{problem[0]}. Fix: {problem[1]}" if problem else f"{here.environment} runs {found.name}, as told by {found.told_by}"
     yield from _of_definitions(policy, problem is None)
     yield from _of_server(Postgres(here), policy)
+    if policy.bronze_from == "production":
+        yield from _of_production(here)
 
 
 def _of_definitions(policy: Policy, loads: bool) -> Iterator[Line]:
@@ -90,6 +96,22 @@ def _of_server(postgres: Postgres, policy: Policy) -> Iterator[Line]:
             yield _told(lambda: refuse_other_environment(connection, name), f"the warehouse is marked as {mark_of(connection) or 'nobody'}'s")
     except (psycopg.OperationalError, SettingsError) as error:
         yield None, f"the server does not answer ({type(error).__name__}): `strata up` starts it"
+
+
+def _of_production(here: Settings) -> Iterator[Line]:
+    """Whether each customer's lake in production opens with its reader, and whether that login reaches the warehouse."""
+    for name in sorted(load_customers(here.customers)):
+        try:
+            login = source_login(here, name)
+            psycopg.connect(make_conninfo(**login, connect_timeout="10")).close()
+        except (SettingsError, psycopg.OperationalError) as error:
+            yield False, str(error) if isinstance(error, SettingsError) else f"production's lake of {name} does not open: {type(error).__name__}"
+            continue
+        try:
+            psycopg.connect(make_conninfo(**{**login, "dbname": WAREHOUSE}, connect_timeout="10")).close()
+            yield False, f"the login {login['user']} reaches production's warehouse: REVOKE CONNECT there"
+        except psycopg.OperationalError:
+            yield True, f"{login['user']} opens one lake of production and no warehouse"
 
 
 def _told(ask: Any, holds: str) -> Line:

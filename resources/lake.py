@@ -21,7 +21,7 @@ from resources.expressions import sql_of, unbound_table
 from resources.facts import bars, output_facts
 from resources.failpoints import failpoint
 from resources.lineage import column_lineage
-from resources.production_lake import masked_columns, owners
+from resources.production_lake import owners
 from resources.quarantine import QUARANTINE, SetApart, ensure_quarantine, load_decisions, only_good, refusing, rejected_rows, set_apart
 from resources.quarantine import content as quarantine_content
 from resources.recipes import recipe
@@ -256,9 +256,7 @@ def _invariants(session: Session, spec: TableSpec) -> None:
     check_rows(session, spec, f"lake.{spec.qualified}")
     if spec.owner_column:
         source = session.customer.sources.get(spec.name)
-        accepted = source.accepted_owners if source else []
-        if session.copies and spec.owner_column in masked_columns(spec):
-            accepted = owners(session, accepted)
+        accepted = owners(session, spec, source.accepted_owners if source else [])
         foreign = session.con.execute(f'SELECT count(*) FROM lake.{spec.qualified} WHERE NOT list_contains(?, "{spec.owner_column}")', [accepted]).fetchone()[0]
         if foreign:
             raise DeliveryError(f"{foreign} rows belong to an owner that this customer does not list", customer=session.customer_id,

@@ -90,8 +90,18 @@ def load(session: Session, spec: TableSpec) -> Loaded:
     return Loaded(target, rejects_table, sum(expected.values()), rejected, 0, expected)
 
 
-def owners(session: Session, accepted: list[str]) -> list[str]:
-    """Ids of accounts as they stand in copied rows."""
+def counted(session: Session, spec: TableSpec, snapshot: int | None) -> dict[str, int]:
+    """Rows by sha256 of the delivered file, loaded or broken, that production's bronze table held as of a snapshot. Raises duckdb.Error where it is gone."""
+    at = f"AT (VERSION => {snapshot})"
+    broken = f"UNION ALL SELECT _sha256 FROM {CATALOG}.{spec.schema}.{QUARANTINE} {at} WHERE table_name = '{spec.name}'"
+    rows = f"SELECT _sha256 FROM {CATALOG}.{spec.qualified} {at} {broken if _columns(session.con, f'{spec.schema}.{QUARANTINE} {at}') else ''}"
+    return dict(session.con.execute(f"SELECT _sha256, count(*) FROM ({rows}) GROUP BY 1").fetchall()) if _columns(session.con, f"{spec.qualified} {at}") else {}
+
+
+def owners(session: Session, spec: TableSpec, accepted: list[str]) -> list[str]:
+    """Ids of accounts that a customer's rows may bear, as they stand in its bronze table: masked where that is a copy."""
+    if not session.copies or spec.owner_column not in masked_columns(spec):
+        return accepted
     key = mask_key(session.settings)
     return [str(masked(owner, key)) for owner in accepted]
 

@@ -12,7 +12,10 @@ import duckdb
 import psycopg
 import pytest
 
+from cli.environment import _of_production
+from partitions.customers import customer
 from partitions.errors import EnvironmentPolicyError, SettingsError
+from platform_assets.verification import verify
 from resources.masking import PREFIX, mask_key, mask_sql, masked, set_key
 from resources.postgres import SUPERUSER, WRITER, lake_reader_role, lake_role
 from resources.production_lake import source_login
@@ -111,6 +114,32 @@ def test_a_pinned_snapshot_is_read_whatever_production_does_since(estates: tuple
         assert "production's lake has no snapshot 999999" in str(gone.failures)
         wrong = made.run(NAME, bronze, **{SOURCE_TAG: "1; drop"})
         assert not wrong.success
+
+
+def test_what_must_hold_holds_in_staging_and_rows_are_counted_against_production(estates: tuple[Estate, Estate]) -> None:
+    _, staging = estates
+    with staging.here() as made:
+        declared = {NAME: customer(NAME, made.settings.customers)}
+        found = verify(made.postgres, declared)
+        assert [one for one in found.broken if one.invariant != "I6"] == []  # a run in this process has no daemon
+        assert found.counts["I9"] > 0
+        with made.superuser(made.postgres.names.warehouse) as connection:  # as if a copy had been of another state than it says
+            connection.execute("UPDATE platform.table_version SET source_snapshot_id = 3 WHERE table_name = 'greenit_bronze.cloud_billing'")
+        wrong = [one for one in verify(made.postgres, declared).broken if one.invariant == "I3"]
+        assert [one.table for one in wrong] == ["greenit_bronze.cloud_billing"]
+
+
+def test_the_check_of_the_environment_opens_each_lake_and_tries_the_warehouse(estates: tuple[Estate, Estate]) -> None:
+    prod, staging = estates
+    with staging.here() as made:
+        said = dict(reversed(line) for line in _of_production(made.settings))
+        assert said == {f"read_{NAME} opens one lake of production and no warehouse": True}
+    with prod.made.superuser() as connection:
+        connection.execute(f"GRANT CONNECT ON DATABASE strata_prod TO read_{NAME}")
+    with staging.here() as made:
+        assert [holds for holds, _ in _of_production(made.settings)] == [False]
+    with prod.made.superuser() as connection:
+        connection.execute(f"REVOKE CONNECT ON DATABASE strata_prod FROM read_{NAME}")
 
 
 def test_staging_takes_no_delivery(estates: tuple[Estate, Estate], tmp_path: Path) -> None:
