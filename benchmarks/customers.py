@@ -117,8 +117,10 @@ def backfill(made: Installation, child: subprocess.Popen, names: list[str]) -> d
     dagster = instance(made.postgres)
     order = order_of(dagster, order_names(dagster, 1)[0])
     used = tree_seconds(child.pid) - before[0], postgres_seconds() - before[1]
-    return {"cpu": sum(used) / len(names), "postgres_cpu": used[1] / len(names), "wall": time.monotonic() - before[2], "backfills": len(order.backfills),
-            "customers": len(names), "succeeded": order.counts.get("succeeded", 0), "failed": order.failed, "order": order.name, "exit": done.returncode}
+    found = {"cpu": sum(used) / len(names), "postgres_cpu": used[1] / len(names), "wall": time.monotonic() - before[2], "backfills": len(order.backfills),
+             "customers": len(names), "succeeded": order.counts.get("succeeded", 0), "failed": order.failed, "order": order.name, "exit": done.returncode}
+    print(f"  {found}", file=sys.stderr, flush=True)  # a fleet takes long: each backfill is told when it ends
+    return found
 
 
 def fleet(made: Installation, count: int, stock_count: int) -> dict[str, Any]:
