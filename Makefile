@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help demo test test-ui test-s3 test-soak lint ui bench lock down clean
+.PHONY: help demo test test-ui test-s3 test-release test-soak lint ui bench lock down clean
 
 help: ## what there is
 	@grep -hE '^[a-z0-9-]+:.*?## ' $(MAKEFILE_LIST) | awk -F ':.*?## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ test-ui: $(READY) ## the browser test: a partition materialized from Dagster's U
 
 test-s3: $(READY) ## landing and lake on an S3 server, with each customer's login kept to its prefix
 	@$(BIN)/python -m pytest -m s3 tests/s3
+
+test-release: $(READY) ## a release's whole way: tried, held, approved, promoted, taken back, on a copy of this project
+	@$(BIN)/python -m pytest -m release tests/releases
 
 test-soak: $(READY) ## long ones: STRATA_SOAK_RUNS (1,000) forked runs, a killed daemon, restores from dumps
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -s -m soak tests/soak tests/recovery

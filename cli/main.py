@@ -17,6 +17,7 @@ from cli.backfill import backfill
 from cli.customers import customers, reconciled, refuse_erased, replayed
 from cli.parameters import parameters
 from cli.quarantine import quarantine
+from cli.release import release
 from partitions.customers import customer, load_customers, refuse_paused
 from partitions.errors import StrataError
 from resources.postgres import READER, SUPERUSER, WRITER, Postgres
@@ -127,6 +128,7 @@ def launch(customer_ids: tuple[str, ...], selection: str | None, as_of: Any, pin
 
 
 strata.add_command(backfill)
+strata.add_command(release)
 
 
 # what people are told
@@ -257,11 +259,12 @@ def _plain(value: Any) -> Any:
 def rollback(customer_id: str, to: int | None, released: bool, domain: str) -> None:
     """Show readers what a customer's figures were before the newest publication, at once, and hold them there until --release."""
     from cli.quarantine import opened
-    from platform_assets.publication import release, roll_back
+    from platform_assets.publication import release as let_publish
+    from platform_assets.publication import roll_back
 
     with opened(customer_id, "rollback") as session:
         if released:
-            held = release(session, domain)
+            held = let_publish(session, domain)
             click.echo(f"{customer_id}: {held} tables released; `strata launch {customer_id}` publishes again" if held else f"{customer_id}: nothing is held")
             return
         earlier, number, moved = roll_back(session, domain, to)

@@ -68,6 +68,10 @@ class PublicationError(PermanentError):
     """A version that may not go live."""
 
 
+class ReleaseError(PermanentError):
+    """A release that cannot be compared, approved or promoted as it is, or that has not reached a customer yet."""
+
+
 class TraceError(PermanentError):
     """A figure that cannot be led back: an unknown KPI or dimension, a month without figures, nothing published."""
 

@@ -13,7 +13,7 @@ import dagster as dg
 
 from partitions.customers import CUSTOMERS
 from platform_assets.checks import checks_of
-from platform_assets.contracts import Contract, contract
+from platform_assets.contracts import Contract, code_of, contract
 from platform_assets.isolation import isolation_report
 from platform_assets.joining import joining_sensor
 from platform_assets.notices import sensors
@@ -21,12 +21,13 @@ from platform_assets.parameters import limits_of, rules_of
 from platform_assets.publication import publication_of
 from platform_assets.quarantine import quarantine_of
 from platform_assets.refreshes import refreshes_sensor
+from platform_assets.releases.impact import release_impact
 from platform_assets.tables import LAYERS, MONTHS, QUARANTINED_SHARE, input_key, owners_of, reference_contracts
 from platform_assets.upkeep import upkeep_assets, upkeep_schedule
 from resources.backfills import RUN_TAGS
 from resources.lake import lake_io_manager
 from resources.reference import reference_io_manager
-from resources.sessions import AS_OF_TAG, PARAMETERS_TAG, sessions
+from resources.sessions import AS_OF_TAG, PARAMETERS_TAG, sessions_of
 from resources.storage import COLUMN_SCHEMA, folded
 from resources.warehouse import warehouse_io_manager
 
@@ -34,7 +35,7 @@ EVERYTHING = f"""Everything of one customer: every table from bronze to platinum
 
 Choose the customer as the partition. The tag `{AS_OF_TAG}` (YYYY-MM-DD) sets the last day that figures cover, the tag `{PARAMETERS_TAG}` the commit
 whose parameters they are computed by."""
-RESOURCES = {"sessions": sessions, "lake": lake_io_manager, "warehouse": warehouse_io_manager, "reference": reference_io_manager}
+IO_MANAGERS = {"lake": lake_io_manager, "warehouse": warehouse_io_manager, "reference": reference_io_manager}
 
 
 def tables_of(domain: ModuleType) -> list[tuple[dg.AssetsDefinition, Contract]]:
@@ -56,17 +57,18 @@ def definitions_of(domain: ModuleType) -> dg.Definitions:
     tables = tables_of(domain)
     assets = [asset for asset, _ in tables]
     contracts = [made for _, made in tables]
+    code = code_of(contracts)
     publication = publication_of(name, contracts)
     quarantine = quarantine_of(name, contracts)
     everything = dg.AssetSelection.groups(*LAYERS, "publication", "quarantine")
     return dg.Definitions(
-        assets=[*assets, publication, quarantine, isolation_report(), *upkeep_assets(), *_references(assets, contracts)],
+        assets=[*assets, publication, quarantine, isolation_report(), release_impact(), *upkeep_assets(), *_references(assets, contracts)],
         asset_checks=[checks_of(made) for made in contracts],
         jobs=[dg.define_asset_job(f"{name}_customer", everything, partitions_def=CUSTOMERS, tags=RUN_TAGS,
                                   description=EVERYTHING)],
-        resources=RESOURCES,
+        resources={"sessions": sessions_of(name, code), **IO_MANAGERS},
         schedules=[upkeep_schedule()],
-        sensors=[*sensors(), joining_sensor(), refreshes_sensor(everything)],
+        sensors=[*sensors(), joining_sensor(), refreshes_sensor(everything, name, code)],
         executor=dg.in_process_executor,
     )
 

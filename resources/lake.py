@@ -89,7 +89,7 @@ def write(session: Session, spec: TableSpec, expression: ir.Table) -> tuple[Vers
         session.load_landing(spec)
     inputs = session.inputs(expression)
     made_by = recipe(session, spec, expression, "duckdb")
-    if made_by and known and known.recipe == made_by:
+    if known and session.knows(known, made_by):
         return session.confirmed(spec, known, inputs, made_by), output_facts(spec, known, unchanged=True)
     sql = sql_of(expression, "duckdb")
     ensure_table(session, spec, expression)
