@@ -10,16 +10,19 @@ import sys
 from dataclasses import asdict
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
+from cli.recomputation import Checkout, census_of, checkout, here
 from partitions.customers import Customer, customer, load_customers
 from partitions.errors import ReleaseError
 from platform_assets.releases import approval, promotion, report
-from platform_assets.releases.plan import identity, plan_of
+from platform_assets.releases.contract_changes import contract_changes
+from platform_assets.releases.plan import Plan, identity, plan_of
 from resources import releases
 from resources.postgres import BACKUP, WRITER, Postgres
-from resources.settings import settings
+from resources.settings import PROJECT, settings
 
 DOMAIN = "greenit"
 BASE = click.option("--base", required=True, metavar="COMMIT", help="The commit or tag whose figures are live.")
@@ -41,15 +44,19 @@ def _named(customer_ids: tuple[str, ...]) -> dict[str, Customer]:
 # before
 
 
+def planned(before: Checkout, old: dict[str, Any], new: dict[str, Any], everything: bool = False) -> Plan:
+    """The plan between two censuses; contracts are compared where they lie."""
+    files = [table["contract"]["file"] for table in new["tables"].values()]
+    return plan_of(old, new, contract_changes(before.root, PROJECT, files), everything)
+
+
 @release.command("plan")
 @BASE
 @click.option("--format", "output", type=click.Choice(["table", "json"]), default="table")
 def plan(base: str, output: str) -> None:
     """Which tables this checkout computes otherwise than COMMIT, why, and what has to be computed anew. Computes nothing."""
-    from cli.recomputation import census_of, checkout, here
-
     with checkout(base, settings()) as before:
-        found = plan_of(census_of(before, DOMAIN, settings()), census_of(here(), DOMAIN, settings()))
+        found = planned(before, census_of(before, DOMAIN, settings()), census_of(here(), DOMAIN, settings()))
     if output == "json":
         click.echo(json.dumps(asdict(found), indent=1))
         return
@@ -74,7 +81,6 @@ def impact(name: str, customer_ids: tuple[str, ...], base: str, everything: bool
     """Try this checkout as RELEASE: compute what it changes next to COMMIT on the same raw data, and say which figures move, by how much and why.
     Exit code 1 if a check fails."""
     from cli.main import started
-    from cli.recomputation import census_of, checkout, here
     from cli.trial import stages_of, try_release
     from platform_assets.releases.explanation import explained
     from platform_assets.releases.gate import contracts_of
@@ -89,13 +95,13 @@ def impact(name: str, customer_ids: tuple[str, ...], base: str, everything: bool
     with checkout(base, configured) as before:
         now = here()
         old, new = census_of(before, DOMAIN, configured), census_of(now, DOMAIN, configured)
-        planned = plan_of(old, new, everything)
-        keys = [new["tables"][table]["key"] for table in planned.computed]
+        found = planned(before, old, new, everything)
+        keys = [new["tables"][table]["key"] for table in found.computed]
         if keys:
-            try_release(postgres, declared, contracts_of(DOMAIN), planned, keys, stages_of(planned, before, now),
+            try_release(postgres, declared, contracts_of(DOMAIN), found, keys, stages_of(found, before, now),
                         (name, before.commit, identity(new)), click.echo)
-        reasons = explained(planned, before.root, before.commit)
-        keep_told(configured, name, before.commit, identity(new), planned, reasons)
+        reasons = explained(found, before.root, before.commit)
+        keep_told(configured, name, before.commit, identity(new), found, reasons)
     told = recorded(postgres, name, list(declared))
     click.echo(report.markdown(told))
     if out:

@@ -15,8 +15,8 @@ from typing import Any
 
 from platform_assets.compilation import express_all
 from platform_assets.composition import tables_of
-from platform_assets.contracts import Contract, contract
-from platform_assets.tables import REFERENCES, reference_files
+from platform_assets.contracts import Contract
+from platform_assets.tables import reference_files
 from resources.compiled import digest
 from resources.releases import libraries_of
 from resources.settings import PROJECT
@@ -26,8 +26,7 @@ IMPORTED = re.compile(r"^\s*from ((?:resources|partitions)\.\w+) import", re.MUL
 
 
 def census(domain: str) -> dict[str, Any]:
-    """The checkout that this process runs: `tables`, `parameters` (file -> hash), `references` (file ->
-    contract), `libraries` (package -> version), `shared` (file -> hash)."""
+    """The checkout that this process runs: `tables`, `parameters` (file -> hash), `libraries` (package -> version), `shared` (file -> hash)."""
     module = importlib.import_module(f"platform_assets.{domain}")
     expressed = express_all(module)
     tables = {}
@@ -40,9 +39,7 @@ def census(domain: str) -> dict[str, Any]:
         }
     named = {file for table in tables.values() for file in table["sources"]}
     shared = {name: _hash(PROJECT / name) for name in shared_files()}
-    references = {f"{kind}/{path.name.removesuffix('.odcs.yaml')}": _said(contract(path)) for kind in REFERENCES
-                  for path in sorted((PROJECT / kind).glob("*.odcs.yaml"))}
-    return {"tables": tables, "parameters": reference_files(), "references": references, "libraries": libraries_of(PROJECT),
+    return {"tables": tables, "parameters": reference_files(), "libraries": libraries_of(PROJECT),
             "shared": {name: found for name, found in shared.items() if name not in named}}
 
 
@@ -61,10 +58,9 @@ def shared_files() -> list[str]:
 def _said(made: Contract) -> dict[str, Any]:
     """What a contract promises to who reads the table."""
     return {
-        "version": made.odcs.version, "key": list(made.key),
+        "file": made.path.relative_to(PROJECT).as_posix(), "key": list(made.key),
         "columns": {c.name: {"type": c.type, "required": c.required, "classification": c.classification, "unit": c.unit} for c in made.columns},
         "rules": {rule.name: {"severity": rule.severity, "expectation": rule.expectation, "kwargs": rule.kwargs} for rule in made.rules},
-        "reported": made.custom.get("reported"),
     }
 
 

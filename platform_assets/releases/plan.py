@@ -40,8 +40,8 @@ class Plan:
         return tuple(cause for cause in MOVING if cause in found)
 
 
-def plan_of(base: Mapping[str, Any], candidate: Mapping[str, Any], everything: bool = False) -> Plan:
-    """The plan of a candidate. `everything`: compute all tables, as after a change of shared code or of the data."""
+def plan_of(base: Mapping[str, Any], candidate: Mapping[str, Any], contracts: Mapping[str, tuple[str, ...]], everything: bool = False) -> Plan:
+    """The plan of a candidate. `contracts`: contract's file -> what readers have to know (contract_changes.py). `everything`: compute all tables."""
     libraries = _differing(base["libraries"], candidate["libraries"])
     parameters = list(_differing(base["parameters"], candidate["parameters"]))
     shared = list(_differing(base["shared"], candidate["shared"]))
@@ -51,11 +51,10 @@ def plan_of(base: Mapping[str, Any], candidate: Mapping[str, Any], everything: b
             changed[name] = causes
     moving = {name for name, causes in changed.items() if {*MOVING, "new"} & set(causes)}
     computed = set(candidate["tables"]) if everything or shared else behind(candidate["tables"], moving)
-    both = sorted(set(base["tables"]) & set(candidate["tables"]))
-    contracts = {name: lines for name in both if (lines := tuple(contract_changes(base["tables"][name]["contract"], candidate["tables"][name]["contract"])))}
+    told = {name: contracts[table["contract"]["file"]] for name, table in candidate["tables"].items() if table["contract"]["file"] in contracts}
     files = {name: tuple(_differing(base["tables"][name]["sources"], candidate["tables"][name]["sources"]))
              for name in changed if name in base["tables"]}
-    return Plan(changed, tuple(sorted(set(base["tables"]) - set(candidate["tables"]))), tuple(sorted(computed)), contracts, files, tuple(parameters),
+    return Plan(changed, tuple(sorted(set(base["tables"]) - set(candidate["tables"]))), tuple(sorted(computed)), told, files, tuple(parameters),
                 libraries, tuple(shared))
 
 
@@ -90,26 +89,6 @@ def behind(tables: Mapping[str, Any], some: Iterable[str]) -> set[str]:
     while more := {name for name, table in tables.items() if name not in found and any(name_of.get(read) in found for read in table["reads"])}:
         found |= more
     return found
-
-
-def contract_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """What readers of a table have to know, those that break them first."""
-    one, other = before["columns"], after["columns"]
-    lines = [f"breaking: column {name} is gone" for name in one if name not in other]
-    if before["key"] != after["key"]:
-        lines.append(f"breaking: the key is {', '.join(after['key'])} (was {', '.join(before['key'])})")
-    for name in one:
-        for fact, was in one[name].items():
-            if name in other and (now := other[name][fact]) != was:
-                lines.append(f"{'breaking: ' if fact in ('type', 'unit') else ''}column {name}: {fact} {now} (was {was})")
-    lines += [f"column {name} is new ({other[name]['type']})" for name in other if name not in one]
-    for name in sorted({*before["rules"], *after["rules"]}):
-        was, now = before["rules"].get(name), after["rules"].get(name)
-        if was != now:
-            lines.append(f"rule {name} " + ("is new" if was is None else "is gone" if now is None else "is another"))
-    if lines and before["version"] == after["version"]:
-        lines.append(f"the contract's version is still {after['version']}")
-    return lines
 
 
 def identity(census: Mapping[str, Any]) -> str:
