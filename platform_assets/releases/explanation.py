@@ -24,7 +24,7 @@ def explained(plan: Plan, base_root: Path, base: str) -> dict[str, list[str]]:
     return {
         "code": [*commits(base, files), *(f"{name} is a new table" for name, causes in plan.changed.items() if "new" in causes)],
         "libraries": [f"{name} {was or 'not there'} → {now or 'gone'}" for name, (was, now) in plan.libraries.items()],
-        "parameters": rows,
+        "parameters": [*rows, *(commits(base, [f"{name}.csv" for name in plan.parameters]))],
     }
 
 

@@ -19,6 +19,7 @@ MOST_SLOWER, LEAST_SECONDS = 1.25, 5.0  # a candidate may cost a quarter more th
 COLOURS = {"data": "#5d6875", "code": "#0b5cad", "libraries": "#8a5a00", "parameters": "#1a7f4b"}
 BARS = 12
 REASONS_SHOWN = 40
+HEADINGS = {"code": "Because of code", "libraries": "Because of libraries", "parameters": "Because of parameters"}
 
 
 @dataclass(frozen=True)
@@ -139,9 +140,10 @@ def page(told: Told) -> str:
         trial, rows = told.trials[name], in_rows(told.movements.get(name, []))
         customers.append({"name": name, "failed": trial.outcome == "failed", "problems": sorted(trial.problems.items()), "rows": rows,
                           "chart": Markup(chart(rows)), "tables": _differences(trial)})  # noqa: S704  every word in it is escaped
+    reasons = [(HEADINGS[cause], lines) for cause, lines in told.reasons.items() if lines]
     return environment.get_template("release.html").render(
         title=f"Release {told.release}", lead=lead(told), facts=_facts(told), checks=checks(told), tables=_tables(told.plan),
-        reasons=[(heading, lines) for heading, lines in told.reasons.items() if lines], customers=customers, made_at=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
+        reasons=reasons, customers=customers, made_at=f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC")
 
 
 def markdown(told: Told) -> str:
@@ -151,8 +153,8 @@ def markdown(told: Told) -> str:
     if told.plan.changed:
         lines += ["", "| table | why | readers have to know |", "| --- | --- | --- |"]
         lines += [f"| {table['name']} | {table['causes']} | {'; '.join(table['contract'])} |" for table in _tables(told.plan)]
-    for heading, said in told.reasons.items():
-        lines += ["", f"**{heading}**", "", *(f"- {line}" for line in said)] if said else []
+    for cause, said in told.reasons.items():
+        lines += ["", f"**{HEADINGS[cause]}**", "", *(f"- {line}" for line in said)] if said else []
     for name in sorted(told.trials):
         trial, rows = told.trials[name], in_rows(told.movements.get(name, []))
         lines += ["", f"## {name}", ""] + [f"- **{place}**: {problem}" for place, problem in sorted(trial.problems.items())]
