@@ -29,7 +29,7 @@ TOLD_CHARACTERS = 400
 
 
 @dataclass(frozen=True)
-class Checkout:
+class Worktree:
     """A root folder whose code runs by `python`. `commit` is what git calls it."""
 
     root: Path
@@ -45,15 +45,15 @@ class Computed:
     problems: dict[str, str] = field(default_factory=dict)
 
 
-def here() -> Checkout:
+def here() -> Worktree:
     """This checkout; a commit with `+dirty` where files differ from it."""
     head = text(git(PROJECT, "rev-parse", f"--short={COMMIT_DIGITS}", "HEAD")) or os.environ.get("STRATA_COMMIT") or UNKNOWN
     changed = text(git(PROJECT, "status", "--porcelain"))
-    return Checkout(PROJECT, sys.executable, head + ("+dirty" if changed else ""))
+    return Worktree(PROJECT, sys.executable, head + ("+dirty" if changed else ""))
 
 
 @contextmanager
-def checkout(reference: str, configured: Settings) -> Iterator[Checkout]:
+def worktree(reference: str, configured: Settings) -> Iterator[Worktree]:
     """The project as a commit, tag or branch has it, in a folder that goes afterwards. Raises ReleaseError where git does not know it."""
     if repository_of(PROJECT) is None:
         raise ReleaseError("the base of a release is read from git, and this installation is in no git repository", fix="run it from a git checkout")
@@ -66,7 +66,7 @@ def checkout(reference: str, configured: Settings) -> Iterator[Checkout]:
         if git(PROJECT, "worktree", "add", "--detach", "--force", str(folder / "base"), commit) is None:
             raise ReleaseError(f"git cannot check {reference} out", fix="see `git worktree list`, and `git worktree prune`")
         root = folder / "base" / within
-        yield Checkout(root, interpreter(root, configured), commit[:COMMIT_DIGITS])
+        yield Worktree(root, interpreter(root, configured), commit[:COMMIT_DIGITS])
     finally:
         git(PROJECT, "worktree", "remove", "--force", str(folder / "base"))
         shutil.rmtree(folder, ignore_errors=True)
@@ -90,7 +90,7 @@ def interpreter(root: Path, configured: Settings) -> str:
     return str(python)
 
 
-def census_of(made: Checkout, domain: str, configured: Settings) -> dict[str, Any]:
+def census_of(made: Worktree, domain: str, configured: Settings) -> dict[str, Any]:
     """What a checkout computes by (platform_assets/releases/census.py). Raises ReleaseError for one that today's question cannot be put to."""
     done = _run(made, CENSUS, [domain], "", configured, {})
     if done.returncode:
@@ -100,7 +100,7 @@ def census_of(made: Checkout, domain: str, configured: Settings) -> dict[str, An
     return json.loads(done.stdout)
 
 
-def computed(made: Checkout, references: Path, module: str, job: str, keys: Sequence[Sequence[str]], customers: Mapping[str, Mapping[str, str]],
+def computed(made: Worktree, references: Path, module: str, job: str, keys: Sequence[Sequence[str]], customers: Mapping[str, Mapping[str, str]],
              configured: Settings) -> dict[str, Computed]:
     """Tables of customers by a checkout's code and libraries, by the parameters below `references`. Customer -> what came of it."""
     asked = json.dumps({"module": module, "job": job, "keys": list(map(list, keys)), "customers": {name: dict(tags) for name, tags in customers.items()}})
@@ -123,9 +123,9 @@ def _customers_of(references: Path, configured: Settings) -> Path:
     return folder if folder.is_dir() else configured.customers
 
 
-def _run(made: Checkout, script: Path, arguments: list[str], given: str, configured: Settings, more: dict[str, str]) -> subprocess.CompletedProcess:
+def _run(made: Worktree, script: Path, arguments: list[str], given: str, configured: Settings, more: dict[str, str]) -> subprocess.CompletedProcess:
     """A script of this checkout in the process of another one: `-c` puts the working folder first among the modules."""
-    environment = {**os.environ, "STRATA_HOME": str(configured.home), "STRATA_CUSTOMERS": str(configured.customers), "STRATA_COMMIT": made.commit, **more}
+    environment = {**os.environ, "STRATA_HOME": str(configured.home), "STRATA_CUSTOMERS": str(configured.customers), **more}
     environment.pop("PYTHONPATH", None)
     return subprocess.run([made.python, "-c", script.read_text(encoding="utf-8"), *arguments], cwd=made.root, input=given, env=environment,
                           capture_output=True, text=True, timeout=SECONDS, check=False)

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from cli.recomputation import Checkout, census_of, checkout, here
+from cli.recomputation import Worktree, census_of, here, worktree
 from partitions.customers import Customer, customer, load_customers
 from partitions.errors import ReleaseError
 from platform_assets.releases import approval, promotion, report
@@ -44,7 +44,7 @@ def _named(customer_ids: tuple[str, ...]) -> dict[str, Customer]:
 # before
 
 
-def planned(before: Checkout, old: dict[str, Any], new: dict[str, Any], everything: bool = False) -> Plan:
+def planned(before: Worktree, old: dict[str, Any], new: dict[str, Any], everything: bool = False) -> Plan:
     """The plan between two censuses; contracts are compared where they lie."""
     files = [table["contract"]["file"] for table in new["tables"].values()]
     return plan_of(old, new, contract_changes(before.root, PROJECT, files), everything)
@@ -55,7 +55,7 @@ def planned(before: Checkout, old: dict[str, Any], new: dict[str, Any], everythi
 @click.option("--format", "output", type=click.Choice(["table", "json"]), default="table")
 def plan(base: str, output: str) -> None:
     """Which tables this checkout computes otherwise than COMMIT, why, and what has to be computed anew. Computes nothing."""
-    with checkout(base, settings()) as before:
+    with worktree(base, settings()) as before:
         found = planned(before, census_of(before, DOMAIN, settings()), census_of(here(), DOMAIN, settings()))
     if output == "json":
         click.echo(json.dumps(asdict(found), indent=1))
@@ -92,7 +92,7 @@ def impact(name: str, customer_ids: tuple[str, ...], base: str, everything: bool
     if releases.is_guarded(configured):
         raise ReleaseError("customers see this environment's figures, and a trial computes", fix="try the release in staging")
     postgres = started()
-    with checkout(base, configured) as before:
+    with worktree(base, configured) as before:
         now = here()
         old, new = census_of(before, DOMAIN, configured), census_of(now, DOMAIN, configured)
         found = planned(before, old, new, everything)

@@ -20,7 +20,7 @@ from typing import Any
 import psycopg
 
 from cli.launching import JOB, MODULE
-from cli.recomputation import Checkout, Computed, computed
+from cli.recomputation import Worktree, Computed, computed
 from partitions.customers import Customer
 from platform_assets.contracts import Contract
 from platform_assets.releases.movements import Figures, figures, lake_difference, movements, table_difference
@@ -41,7 +41,7 @@ class Stage:
     """What one cause adds: the checkout that computes, and the root of the parameters that it reads."""
 
     cause: str
-    by: Checkout
+    by: Worktree
     references: Path
 
 
@@ -62,10 +62,10 @@ class State:
     is_over: bool = False
 
 
-def stages_of(plan: Plan, base: Checkout, candidate: Checkout) -> list[Stage]:
+def stages_of(plan: Plan, base: Worktree, candidate: Worktree) -> list[Stage]:
     """The base, then a stage for each cause that there is; the last one is the candidate as it is."""
     causes = plan.causes() or ("code",)
-    by = {"code": Stage("code", Checkout(candidate.root, base.python, candidate.commit), base.root),
+    by = {"code": Stage("code", Worktree(candidate.root, base.python, candidate.commit), base.root),
           "libraries": Stage("libraries", candidate, base.root), "parameters": Stage("parameters", candidate, candidate.root)}
     found = [by[cause] for cause in causes]
     return [Stage("data", base, base.root), *found[:-1], Stage(found[-1].cause, candidate, candidate.root)]

@@ -112,6 +112,7 @@ def project_in(folder: Path) -> Iterator[Project]:
         yield made
     finally:
         made.strata("staging", "down", code=None)
-        shutil.rmtree(runtime_of(made.home), ignore_errors=True)
+        for path in (folder, runtime_of(made.home)):
+            shutil.rmtree(path, ignore_errors=True)
 
 

@@ -6,7 +6,9 @@ test_approval.py).
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,9 +25,9 @@ MONTH = "2024-09"
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+def project() -> Iterator[Project]:
     """Two customers published by the base in staging and in prod; the branch `next` changes a factor and a formula."""
-    folder = tmp_path_factory.mktemp("release")
+    folder = Path(tempfile.mkdtemp(prefix="strata-release-"))
     with project_in(folder) as made:
         made.declare("aster", "DE", ring=1, contacts=[{"role": "sustainability office", "email": "green@example.org"}])
         made.declare("borea", "FR")
