@@ -20,7 +20,7 @@ from typing import Any
 import psycopg
 
 from cli.launching import JOB, MODULE
-from cli.recomputation import Worktree, Computed, computed
+from cli.recomputation import Computed, Worktree, computed
 from partitions.customers import Customer
 from platform_assets.contracts import Contract
 from platform_assets.releases.movements import Figures, figures, lake_difference, movements, table_difference
