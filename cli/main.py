@@ -15,9 +15,12 @@ import click
 
 from cli.backfill import backfill
 from cli.customers import customers, reconciled, refuse_erased, replayed
+from cli.environment import environment
+from cli.lake import lake_group, upgraded
 from cli.parameters import parameters
 from cli.quarantine import quarantine
 from cli.release import release
+from cli.sample import dev_group
 from partitions.customers import customer, load_customers, refuse_paused
 from partitions.errors import StrataError
 from resources.postgres import READER, SUPERUSER, WRITER, Postgres
@@ -42,10 +45,14 @@ def strata() -> None:
 
 
 def started(quiet: bool = True, guarded: bool = True) -> Postgres:
-    """The running server, with roles, databases and migrations. `guarded`: raises IsolationError where it would let one customer reach another."""
+    """The running server, with roles, databases and migrations. Raises EnvironmentPolicyError where this environment does not run this code or
+    the server is another one's; `guarded`: IsolationError where it would let one customer reach another."""
+    from resources.checkout import refuse_checkout
+    from resources.environment import policy_of
     from resources.migrations import migrate
     from resources.safeguards import refuse_unsafe
 
+    refuse_checkout(policy_of(settings()))
     postgres = Postgres(settings())
     postgres.up()
     applied = migrate(postgres)
@@ -59,8 +66,17 @@ def started(quiet: bool = True, guarded: bool = True) -> Postgres:
 
 @strata.command()
 def up() -> None:
-    """Start the embedded PostgreSQL, make roles and databases, apply migrations; remove again whoever was erased and came with a backup. Safe to repeat."""
-    replayed(started(quiet=False))
+    """Start the embedded PostgreSQL, make roles and databases, apply migrations, upgrade lakes; remove again whoever was erased and came with a backup.
+
+    Safe to repeat. The order is that of a release: what must hold first, then the warehouse (older code goes on with it), then the lakes."""
+    postgres = started(quiet=False)
+    replayed(postgres)
+    sys.exit(not upgraded(postgres))
+
+
+strata.add_command(environment)
+strata.add_command(lake_group(started))
+strata.add_command(dev_group(started))
 
 
 @strata.command()
@@ -378,10 +394,12 @@ def upkeep() -> None:
 @click.option("--port", type=int, default=3000)
 def ui(port: int) -> None:
     """Serve Dagster on loopback: webserver, daemon and code server. Ctrl-C ends it."""
+    from cli.environment import say_what_is_off
     from cli.serving import serve
 
     postgres = started()
     reconciled(postgres, load_customers(settings().customers))
+    say_what_is_off(postgres.settings)
     serve(postgres, port)
 
 

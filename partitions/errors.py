@@ -80,6 +80,14 @@ class IsolationError(PermanentError):
     """A role, table, function or setting of the server that would let one customer reach another: nothing is opened until it is repaired."""
 
 
+class EnvironmentPolicyError(PermanentError):
+    """What this environment does not allow: its code, its database, a switch or a command (environments.yaml)."""
+
+
+class MigrationError(PermanentError):
+    """A migration that may not be applied: edited after it was applied, out of order, badly named; or a database that is ahead of this release."""
+
+
 class SettingsError(PermanentError):
     """A setting of the environment that cannot work, such as a socket path over 107 bytes."""
 

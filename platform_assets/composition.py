@@ -16,7 +16,7 @@ from platform_assets.checks import checks_of
 from platform_assets.contracts import Contract, code_of, contract
 from platform_assets.isolation import isolation_report
 from platform_assets.joining import joining_sensor
-from platform_assets.notices import sensors
+from platform_assets.notices import run_sensors, stale_sensor
 from platform_assets.parameters import limits_of, rules_of
 from platform_assets.publication import publication_of
 from platform_assets.quarantine import quarantine_of
@@ -25,6 +25,8 @@ from platform_assets.releases.impact import release_impact
 from platform_assets.tables import LAYERS, MONTHS, QUARANTINED_SHARE, input_key, owners_of, reference_contracts
 from platform_assets.upkeep import upkeep_assets, upkeep_schedule
 from resources.backfills import RUN_TAGS
+from resources.checkout import refuse_checkout
+from resources.environment import Policy, policy_here
 from resources.lake import lake_io_manager
 from resources.reference import reference_io_manager
 from resources.sessions import AS_OF_TAG, PARAMETERS_TAG, sessions_of
@@ -52,7 +54,12 @@ def tables_of(domain: ModuleType) -> list[tuple[dg.AssetsDefinition, Contract]]:
 
 
 def definitions_of(domain: ModuleType) -> dg.Definitions:
-    """One code location: a domain's tables, checks, publication and the job that runs everything of a customer."""
+    """One code location: a domain's tables, checks, publication and the job that runs everything of a customer.
+
+    Raises EnvironmentPolicyError where this environment does not run code like this. What starts work by itself is there only where the
+    environment schedules."""
+    policy = policy_here()
+    refuse_checkout(policy)
     name = domain.__name__.rpartition(".")[2]
     tables = tables_of(domain)
     assets = [asset for asset, _ in tables]
@@ -67,10 +74,15 @@ def definitions_of(domain: ModuleType) -> dg.Definitions:
         jobs=[dg.define_asset_job(f"{name}_customer", everything, partitions_def=CUSTOMERS, tags=RUN_TAGS,
                                   description=EVERYTHING)],
         resources={"sessions": sessions_of(name, code), **IO_MANAGERS},
-        schedules=[upkeep_schedule()],
-        sensors=[*sensors(), joining_sensor(), refreshes_sensor(everything, name, code)],
+        schedules=[upkeep_schedule()] if policy.automatic_scheduling else [],
+        sensors=[*run_sensors(), joining_sensor(), *(starting_sensors(policy, everything, name, code) if policy.automatic_scheduling else [])],
         executor=dg.in_process_executor,
     )
+
+
+def starting_sensors(policy: Policy, everything: dg.AssetSelection, domain: str, code: str) -> list[dg.SensorDefinition]:
+    """What a living daemon does without being asked: refresh who is due, and tell who is late where deliveries are due at all."""
+    return [refreshes_sensor(everything, domain, code), *([stale_sensor()] if policy.bronze_from == "deliveries" else [])]
 
 
 def _references(assets: list[dg.AssetsDefinition], contracts: list[Contract]) -> list[dg.AssetSpec]:

@@ -12,10 +12,11 @@ import dagster as dg
 import psycopg
 
 from partitions.customers import Customer
-from partitions.errors import DeliveryError, printable
+from partitions.errors import DeliveryError, EnvironmentPolicyError, printable
 from platform_assets import notices
 from platform_assets.contracts import Contract, contract
 from resources.deliveries import Landing, Mode, SourceContract, land
+from resources.environment import policy_here
 from resources.expressions import unbound
 from resources.object_store import ObjectStore, is_remote
 from resources.settings import PROJECT, settings
@@ -54,6 +55,7 @@ def land_files(connection: psycopg.Connection[Any], root: Path, customer: Custom
     What the files themselves are refused for (the error names a rule) is kept in `platform.refusal` and opens a notice; a wrong call is not.
     With an `instance` Dagster hears of both: a materialization of `landing/<source>`, or an observation that says why not.
     """
+    refuse_landing(customer.id, source)
     declared = source_contract(source, customer.id)
     subject = f"{source} {period:%Y-%m}" if isinstance(period, date) else f"{source} {period}"
     subject = subject if declared.mode == "period" else source
@@ -70,6 +72,14 @@ def land_files(connection: psycopg.Connection[Any], root: Path, customer: Custom
     if instance and made.result == "new":
         instance.report_runless_asset_event(_acceptance(connection, customer.id, source, made))
     return made
+
+
+def refuse_landing(customer: str, source: str) -> None:
+    """Raises EnvironmentPolicyError where bronze is a copy of production's: a delivery would count for nothing here."""
+    policy = policy_here()
+    if policy.bronze_from == "production":
+        raise EnvironmentPolicyError(f"{policy.environment} takes no deliveries: its bronze is copied from production", customer=customer, table=source,
+                                     fix="land the file in production; a run here then copies it")
 
 
 def landing_store(customer: str) -> ObjectStore | None:

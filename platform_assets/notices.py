@@ -239,9 +239,13 @@ def tell_of_run(postgres: Postgres, instance: dg.DagsterInstance, run: dg.Dagste
 # Dagster
 
 
-def sensors() -> list[dg.SensorDefinition]:
-    """How a living daemon tells: after each run that fails or succeeds, and every few minutes what is stale or was not sent."""
-    made: list[dg.SensorDefinition] = [_run_sensor("failed_runs", dg.DagsterRunStatus.FAILURE), _run_sensor("finished_runs", dg.DagsterRunStatus.SUCCESS)]
+def run_sensors() -> list[dg.SensorDefinition]:
+    """How a living daemon tells after each run that fails or succeeds."""
+    return [_run_sensor("failed_runs", dg.DagsterRunStatus.FAILURE), _run_sensor("finished_runs", dg.DagsterRunStatus.SUCCESS)]
+
+
+def stale_sensor() -> dg.SensorDefinition:
+    """How a living daemon tells every few minutes what is stale or was not sent."""
 
     @dg.sensor(name="stale_sources", minimum_interval_seconds=STALE_SECONDS, default_status=dg.DefaultSensorStatus.RUNNING,
                description="Tells stewards which deliveries are missing, and sends again what a sink did not take.")
@@ -250,7 +254,7 @@ def sensors() -> list[dg.SensorDefinition]:
         sent = tell(Postgres(configured), load_customers(configured.customers))
         return dg.SkipReason(f"{sum(s.sent for s in sent.values())} notices sent, {sum(s.unsent for s in sent.values())} unsent")
 
-    return [*made, stale_sources]
+    return stale_sources
 
 
 def _run_sensor(name: str, status: dg.DagsterRunStatus) -> dg.SensorDefinition:

@@ -18,7 +18,7 @@ from partitions.customers import CUSTOMERS
 from partitions.errors import ErasureError
 from resources import run_history
 from resources.byte_scan import token
-from resources.postgres import MIGRATOR, ORCHESTRATOR, SUPERUSER, Postgres, lake_role, reader_role
+from resources.postgres import MIGRATOR, ORCHESTRATOR, SUPERUSER, Postgres, lake_reader_role, lake_role, reader_role
 from resources.settings import Settings
 
 IN_ORDER = """SELECT c.oid::regclass::text, array_remove(array_agg(f.conrelid::regclass::text), NULL) FROM pg_class c
@@ -68,7 +68,8 @@ def survey(postgres: Postgres, instance: dg.DagsterInstance, customer: str) -> P
         raise ErasureError("removing a customer from an object store is not built yet", customer=customer, fix="remove it where the lake is a folder")
     with postgres.connect(SUPERUSER, postgres.names.lake) as connection:
         catalog = _names(connection, "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = to_regnamespace(%s) ORDER BY 1", lake_role(customer))
-        roles = _names(connection, "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s) ORDER BY 1", [lake_role(customer), reader_role(customer)])
+        own = [lake_role(customer), reader_role(customer), lake_reader_role(customer)]
+        roles = _names(connection, "SELECT rolname FROM pg_roles WHERE rolname = ANY(%s) ORDER BY 1", own)
     with postgres.connect(ORCHESTRATOR, postgres.names.dagster) as connection:
         runs = run_history.runs_of(connection, customer)
         history = run_history.counted(connection, customer, runs)

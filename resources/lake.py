@@ -21,6 +21,7 @@ from resources.expressions import sql_of, unbound_table
 from resources.facts import bars, output_facts
 from resources.failpoints import failpoint
 from resources.lineage import column_lineage
+from resources.production_lake import owners
 from resources.quarantine import QUARANTINE, SetApart, ensure_quarantine, load_decisions, only_good, refusing, rejected_rows, set_apart
 from resources.quarantine import content as quarantine_content
 from resources.recipes import recipe
@@ -85,7 +86,7 @@ def write(session: Session, spec: TableSpec, expression: ir.Table) -> tuple[Vers
     if content and known and known.content_hash == content:
         known = session.confirmed(spec, known, [], "")
         return known, output_facts(spec, known, unchanged=True)
-    if spec.layer == "bronze":
+    if spec.layer == "bronze" and not session.copies:
         session.load_landing(spec)
     inputs = session.inputs(expression)
     made_by = recipe(session, spec, expression, "duckdb")
@@ -255,8 +256,8 @@ def _invariants(session: Session, spec: TableSpec) -> None:
     check_rows(session, spec, f"lake.{spec.qualified}")
     if spec.owner_column:
         source = session.customer.sources.get(spec.name)
-        foreign = session.con.execute(f'SELECT count(*) FROM lake.{spec.qualified} WHERE NOT list_contains(?, "{spec.owner_column}")',
-                                      [source.accepted_owners if source else []]).fetchone()[0]
+        accepted = owners(session, spec, source.accepted_owners if source else [])
+        foreign = session.con.execute(f'SELECT count(*) FROM lake.{spec.qualified} WHERE NOT list_contains(?, "{spec.owner_column}")', [accepted]).fetchone()[0]
         if foreign:
             raise DeliveryError(f"{foreign} rows belong to an owner that this customer does not list", customer=session.customer_id,
                                 table=spec.qualified, column=spec.owner_column, fix="add the id to accepted_owners, or withdraw the delivery or the correction")
@@ -286,9 +287,20 @@ def landed_content(session: Session, spec: TableSpec) -> str | None:
     """The content hash of a bronze table, known before reading: its files, formats, the code that reads them and the corrections in force."""
     if spec.layer != "bronze":
         return None
+    if session.copies:
+        return _copied_content(session, spec)
     files = sorted((f.sha256, f.format, f.file_name) for f in session.deliveries(spec))
     corrected = content_of(session.corrections, spec.qualified, [sha256 for sha256, *_ in files])
     return hashlib.sha256(json.dumps([files, spec.code_version, *([corrected] if corrected else [])], sort_keys=True).encode()).hexdigest()
+
+
+def _copied_content(session: Session, spec: TableSpec) -> str:
+    """The same of a table that is copied from production: its rows as they are masked, and those that were broken there."""
+    session.load_landing(spec)
+    landed = session.landed[spec.name]
+    rows = content_hash(session.con, f'"{landed.relation}"', [c.name for c in spec.columns])
+    broken = content_hash(session.con, f'"{landed.rejects_table}"', ["rule", "column_name", "value", "raw", "_row", "_sha256"])
+    return hashlib.sha256(json.dumps([rows, broken, spec.code_version]).encode()).hexdigest()
 
 
 def _content(session: Session, spec: TableSpec, apart: SetApart) -> str:
@@ -318,7 +330,7 @@ def _seen(session: Session, spec: TableSpec, version: Version) -> dict[str, Any]
 
 def _message(session: Session, spec: TableSpec) -> None:
     extra = json.dumps({"table": spec.qualified, "code": spec.code_version, "parameters": session.run.parameter_version,
-                        "commit": session.run.code_commit})
+                        "commit": session.run.code_commit, "as_of": session.as_of.isoformat()})
     session.con.execute("CALL lake.set_commit_message(?, ?, extra_info => ?)", ["strata", f"run {session.run.run_id}", extra])
 
 

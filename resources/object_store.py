@@ -21,6 +21,7 @@ from resources.settings import Settings
 
 SCHEME = "s3://"
 LOGIN_PREFIX = "s3_"
+SOURCE_LOGIN_PREFIX = "source_s3_"  # of production's store, which the login only reads
 OBJECT_ACTIONS = ("s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts")
 
 
@@ -37,9 +38,9 @@ def is_remote(place: str | Path) -> bool:
     return str(place).startswith(SCHEME)
 
 
-def login(settings: Settings, customer: str) -> Login:
+def login(settings: Settings, customer: str, prefix: str = LOGIN_PREFIX) -> Login:
     """A customer's own login; raises SettingsError where there is none or the file is no login."""
-    path = settings.secrets / f"{LOGIN_PREFIX}{customer}"
+    path = settings.secrets / f"{prefix}{customer}"
     if not path.exists():
         raise SettingsError("this customer has no login of its own for the object store", customer=customer,
                             fix=f"give a login the policy of `strata customers storage-policy {customer}`, and write it into secrets/{path.name}")
@@ -76,9 +77,9 @@ def split(place: str) -> tuple[str, str]:
     return parts.netloc, parts.path.removeprefix("/")
 
 
-def secret_options(settings: Settings, customer: str) -> dict[str, str]:
+def secret_options(settings: Settings, customer: str, prefix: str = LOGIN_PREFIX) -> dict[str, str]:
     """The options of DuckDB's secret for a customer."""
-    found, given = login(settings, customer), {}
+    found, given = login(settings, customer, prefix), {}
     if settings.s3_endpoint:
         server = urlsplit(settings.s3_endpoint)
         given = {"ENDPOINT": server.netloc, "URL_STYLE": "path", "USE_SSL": str(server.scheme == "https").lower()}

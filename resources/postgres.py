@@ -19,6 +19,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from partitions.errors import IsolationError, SettingsError
+from resources.environment_mark import refuse_shared_server
 from resources.settings import Settings
 
 SUPERUSER = "postgres"
@@ -32,7 +33,8 @@ ROLE_OPTIONS = {
 }
 LOADER = "strata_loader"  # what a customer's role becomes while gold rows arrive (migrations/V007); nobody logs in as it
 READER_SETTINGS = {"statement_timeout": "1min", "idle_in_transaction_session_timeout": "1min", "work_mem": "16MB", "temp_file_limit": "1GB"}
-LAKE_PREFIX, READER_PREFIX = "lake_", "cust_"
+LAKE_PREFIX, READER_PREFIX, LAKE_READER_PREFIX = "lake_", "cust_", "read_"
+LAKE_READER_CONNECTIONS = 12
 START_SECONDS = 60
 
 
@@ -102,10 +104,11 @@ class Postgres:
     # server
 
     def up(self) -> None:
-        """Start the embedded server where it does not run, then make databases and roles; idempotent."""
+        """Start the embedded server where it does not run, then make databases and roles; idempotent. EnvironmentPolicyError on another's server."""
         if self.settings.dsn is None:
             EmbeddedServer(self.settings, self._new_password).start()
         with self.connect(SUPERUSER, "postgres", autocommit=True) as connection:
+            refuse_shared_server(connection, self.settings.environment)
             for role, options in ROLE_OPTIONS.items():
                 self.ensure_role(connection, role, options)
             self._ensure_loader(connection)
@@ -166,6 +169,18 @@ class Postgres:
             with self.connect(SUPERUSER) as connection:
                 self._ensure_member(connection, [reader_role(customer) for customer in customers], READER, self.names.warehouse)
 
+    def ensure_lake_readers(self, customers: Sequence[str]) -> None:
+        """Login roles `read_<id>` that read the catalog of one customer's lake, tables to come included, and nothing else; idempotent."""
+        if not customers:
+            return
+        database = sql.Identifier(self.names.lake)
+        with self.connect(SUPERUSER, self.names.lake) as connection:
+            for customer in customers:
+                reader, owner = sql.Identifier(lake_reader_role(customer)), sql.Identifier(lake_role(customer))
+                self.ensure_role(connection, lake_reader_role(customer))
+                for statement in LAKE_READER:
+                    connection.execute(sql.SQL(statement).format(reader=reader, owner=owner, database=database))
+
     def limit_roles(self, wanted: Mapping[str, tuple[int, Mapping[str, str]]]) -> None:
         """Bound roles: the number of their connections (-1: any), and their settings in the environment's warehouse."""
         if not wanted:
@@ -225,6 +240,13 @@ def member_of(group: str, roles: Sequence[str], inherits: bool) -> sql.Composed:
     return sql.SQL("GRANT {} TO {} WITH {}").format(sql.Identifier(group), sql.SQL(", ").join(map(sql.Identifier, roles)), options)
 
 
+LAKE_READER = (
+    "GRANT CONNECT ON DATABASE {database} TO {reader}", "GRANT USAGE ON SCHEMA {owner} TO {reader}", "GRANT SELECT ON ALL TABLES IN SCHEMA {owner} TO {reader}",
+    "ALTER DEFAULT PRIVILEGES FOR ROLE {owner} IN SCHEMA {owner} GRANT SELECT ON TABLES TO {reader}",
+    f"ALTER ROLE {{reader}} CONNECTION LIMIT {LAKE_READER_CONNECTIONS}", "ALTER ROLE {reader} SET default_transaction_read_only = on",
+)
+
+
 def lake_role(customer: str) -> str:
     """The login role of a customer's runs, and the schema of its lake's catalog."""
     return f"{LAKE_PREFIX}{customer}"
@@ -233,6 +255,11 @@ def lake_role(customer: str) -> str:
 def reader_role(customer: str) -> str:
     """The login role of a customer's own tools, where its file says `direct_readers: true`."""
     return f"{READER_PREFIX}{customer}"
+
+
+def lake_reader_role(customer: str) -> str:
+    """The login role by which another environment reads a customer's lake."""
+    return f"{LAKE_READER_PREFIX}{customer}"
 
 
 class EmbeddedServer:

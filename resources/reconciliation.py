@@ -17,14 +17,16 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from partitions.customers import CUSTOMERS, IDENTIFIER, Customer, reconcile
+from resources.environment import policy_of
 from resources.erasure_ledger import Erasure, entry_of, synchronized
-from resources.postgres import LAKE_PREFIX, MIGRATOR, READER_PREFIX, SUPERUSER, Postgres, lake_role, reader_role
+from resources.postgres import LAKE_PREFIX, LAKE_READER_PREFIX, MIGRATOR, READER_PREFIX, SUPERUSER, Postgres, lake_reader_role, lake_role, reader_role
 from resources.session_limits import differing, role_limits
+from resources.settings import Settings
 
 Action = Literal["add", "change", "remove", "drift", "refuse"]
 RECORDED = ("status", "schedule", "time_zone", "size_class", "encrypted")
 LIMITS = """SELECT r.rolname, r.rolconnlimit, coalesce(s.setconfig, '{}') FROM pg_roles r LEFT JOIN pg_db_role_setting s
-    ON s.setrole = r.oid AND s.setdatabase = (SELECT oid FROM pg_database WHERE datname = %s) WHERE r.rolname ~ '^(lake|cust)_'"""
+    ON s.setrole = r.oid AND s.setdatabase = (SELECT oid FROM pg_database WHERE datname = %s) WHERE r.rolname ~ '^(lake|cust|read)_'"""
 WORDS = {"active": "resume", "paused": "pause", "leaving": "retire"}
 
 
@@ -50,6 +52,7 @@ class Standing:
     lakes: frozenset[str]  # role, its schema and its secret are there
     parts: Mapping[str, tuple[str, ...]]  # what there is, in words
     readers: frozenset[str]
+    lake_readers: frozenset[str] | None  # None where the environment lends nobody its lakes
     encrypted: Mapping[str, bool]  # of catalogs that DuckLake has made
     recorded: Mapping[str, Mapping[str, Any]]
     limits: Mapping[str, tuple[int, Mapping[str, str]]]  # by role: connections and settings
@@ -73,19 +76,28 @@ def standing(postgres: Postgres, instance: dg.DagsterInstance) -> Standing:
     places = {
         "partition": set(instance.get_dynamic_partitions(CUSTOMERS.name or "customer")),
         "lake role": _ids(limits, LAKE_PREFIX), "lake catalog": _ids(schemas, LAKE_PREFIX), "direct reader": _ids(limits, READER_PREFIX),
+        "lake reader": _ids(limits, LAKE_READER_PREFIX),
         "landing folder": {path.name for path in root.iterdir() if IDENTIFIER.fullmatch(path.name)} if root.is_dir() else set(), "record": set(recorded),
     }
     known = set().union(*places.values())
     return Standing(
         frozenset(places["partition"]), frozenset(places["lake role"] & places["lake catalog"] & _ids(secrets, LAKE_PREFIX)),
         {name: tuple(place for place, ids in places.items() if name in ids) for name in known}, frozenset(places["direct reader"]),
+        frozenset(places["lake reader"]) if policy_of(postgres.settings).lends_bronze else None,
         {role.removeprefix(LAKE_PREFIX): value == "true" for role, value in encrypted}, recorded, limits, frozenset(places["landing folder"]),
         tuple(synchronized(postgres)))
 
 
 def plan(postgres: Postgres, instance: dg.DagsterInstance, customers: Mapping[str, Customer], *, whole: bool = True) -> list[Change]:
     """What would change, by customer. `whole`: `customers` is the whole folder, so whoever else stands is drift."""
-    return compared(customers, standing(postgres, instance), whole=whole)
+    return compared(permitted(postgres.settings, customers), standing(postgres, instance), whole=whole)
+
+
+def permitted(settings: Settings, customers: Mapping[str, Customer]) -> Mapping[str, Customer]:
+    """Customers as this environment takes them: nobody's own tools log in where it is not customer-facing."""
+    if policy_of(settings).customer_facing:
+        return customers
+    return {name: customer.model_copy(update={"direct_readers": False}) if customer.direct_readers else customer for name, customer in customers.items()}
 
 
 def compared(customers: Mapping[str, Customer], found: Standing, *, whole: bool = True) -> list[Change]:
@@ -115,6 +127,8 @@ def _of(customer: Customer, found: Standing) -> list[Change]:
         changes.append(Change("add", name, "direct reader", f"role {reader_role(name)}"))
     if not customer.direct_readers and name in found.readers:
         changes.append(Change("remove", name, "direct reader", f"role {reader_role(name)}"))
+    if found.lake_readers is not None and name not in found.lake_readers:
+        changes.append(Change("add", name, "lake reader", f"role {lake_reader_role(name)}"))
     standing = [(wanted, found.limits[role]) for role, wanted in role_limits(customer).items() if role in found.limits]
     if how := "; ".join(filter(None, (differing(wanted, now) for wanted, now in standing))):
         changes.append(Change("change", name, "limits", how))
@@ -154,6 +168,7 @@ def _word(value: Any) -> str:
 def apply(postgres: Postgres, instance: dg.DagsterInstance, customers: Mapping[str, Customer], changes: list[Change]) -> list[Change]:
     """Do what a plan says, and nothing else; returns what was done. Safe to repeat after a crash: the partition key comes last, so nothing
     can be launched before all else stands."""
+    customers = permitted(postgres.settings, customers)
     todo = [change for change in changes if change.is_applied]
     named: dict[str, list[str]] = {}
     for change in todo:
@@ -162,6 +177,7 @@ def apply(postgres: Postgres, instance: dg.DagsterInstance, customers: Mapping[s
     for name in named.get("add landing", []):
         (postgres.settings.landing_root / name).mkdir(parents=True, exist_ok=True)
     postgres.ensure_direct_readers(named.get("add direct reader", []))
+    postgres.ensure_lake_readers(named.get("add lake reader", []))
     for name in named.get("remove direct reader", []):
         postgres.drop_role(reader_role(name))
     limited = {name for what in ("add lake", "add direct reader", "change limits") for name in named.get(what, [])}

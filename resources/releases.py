@@ -20,6 +20,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from partitions.errors import ReleaseError
+from resources.environment import policy_of
 from resources.settings import PROJECT, Settings
 
 LOCK = "requirements.lock"
@@ -113,7 +114,8 @@ def libraries_here() -> str:
 
 def is_guarded(configured: Settings) -> bool:
     """Whether customers see this environment's figures, so that a release reaches each of them by a promotion alone."""
-    return configured.environment == "prod"
+    policy = policy_of(configured)
+    return policy.customer_facing and not policy.code_development
 
 
 def is_waiting(found: Release | None, made_by: MadeBy) -> bool:

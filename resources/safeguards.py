@@ -13,6 +13,7 @@ from typing import Literal
 import psycopg
 
 from partitions.errors import IsolationError
+from resources.environment_mark import refuse_other_environment
 from resources.postgres import BACKUP, LOADER, MIGRATOR, ORCHESTRATOR, READER, WRITER
 
 Place = Literal["warehouse", "lake", "server"]
@@ -20,8 +21,9 @@ SAFE_RELEASES = {16: 10, 17: 6}  # CVE-2025-8713: older ones show rows of others
 OLDEST, SAFE_FROM = 16, 18
 CUSTOMER_OF_SESSION = "69cc3110b1831b88dcf3ea6b63784f20"  # md5 of the body of platform.customer(), which every policy asks
 OWN = "(customer_id = ( SELECT platform.customer() AS customer))"
-MIGRATION_TOOL = "('_yoyo_log', '_yoyo_migration', '_yoyo_version', 'yoyo_lock')"
-ROLE_OF_OURS = "'^(strata|lake|cust)_'"
+MIGRATION_TOOL = """('flyway_schema_history', 'flyway_schema_history_pk', 'flyway_schema_history_s_idx',
+    '_yoyo_log', '_yoyo_migration', '_yoyo_version', 'yoyo_lock')"""  # yoyo's stand where its releases began
+ROLE_OF_OURS = "'^(strata|lake|cust|read)_'"
 
 OURS = f"""(SELECT c.oid, c.relname, c.relkind, c.relowner, c.relacl, c.reloptions, c.relrowsecurity, c.relforcerowsecurity, n.nspname,
         n.nspname || '.' || c.relname AS name FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -90,12 +92,13 @@ GRANTS = f"""SELECT g.name || ' to ' || CASE g.grantee WHEN 0 THEN 'PUBLIC' ELSE
     WHERE x.grantee = 0 AND datdba IN ('{MIGRATOR}'::regrole, '{ORCHESTRATOR}'::regrole)"""
 CATALOGS = """SELECT n.nspname, nullif(concat_ws(', ', CASE WHEN n.nspowner::regrole::text <> n.nspname THEN 'belongs to ' || n.nspowner::regrole::text END,
         (SELECT 'is open to ' || string_agg(DISTINCT coalesce(nullif(x.grantee, 0)::regrole::text, 'PUBLIC'), ', ')
-         FROM aclexplode(n.nspacl) x WHERE x.grantee <> n.nspowner),
+         FROM aclexplode(n.nspacl) x WHERE x.grantee <> n.nspowner AND NOT (x.grantee = reader.id AND x.privilege_type = 'USAGE')),
         (SELECT 'has tables of ' || string_agg(DISTINCT c.relowner::regrole::text, ', ')
          FROM pg_class c WHERE c.relnamespace = n.oid AND c.relowner <> n.nspowner),
         (SELECT 'has tables open to ' || string_agg(DISTINCT coalesce(nullif(x.grantee, 0)::regrole::text, 'PUBLIC'), ', ')
-         FROM pg_class c, aclexplode(c.relacl) x WHERE c.relnamespace = n.oid AND x.grantee <> c.relowner)), '')
-    FROM pg_namespace n WHERE n.nspname ~ '^lake_'
+         FROM pg_class c, aclexplode(c.relacl) x WHERE c.relnamespace = n.oid AND x.grantee <> c.relowner
+            AND NOT (x.grantee = reader.id AND x.privilege_type = 'SELECT'))), '')
+    FROM pg_namespace n, LATERAL (SELECT coalesce(to_regrole('read_' || substr(n.nspname, 6))::oid, n.nspowner) AS id) reader WHERE n.nspname ~ '^lake_'
     UNION ALL SELECT 'schema public', (SELECT 'is open to PUBLIC' WHERE EXISTS (SELECT FROM aclexplode(n.nspacl) x WHERE x.grantee = 0))
     FROM pg_namespace n WHERE n.nspname = 'public'
     UNION ALL SELECT 'database ' || datname, (SELECT 'is open to PUBLIC' WHERE EXISTS (
@@ -138,7 +141,7 @@ SAFEGUARDS = (
               "make the key (customer_id, …)"),
     Safeguard("grants", "warehouse", (12, 15, 20),
               "Nobody has a privilege on a table, schema or database beyond what its purpose needs; PUBLIC has none.", GRANTS, "REVOKE it"),
-    Safeguard("lake_catalogs", "lake", (33,), "Every lake catalog belongs to its customer's role and is open to nobody else.", CATALOGS,
+    Safeguard("lake_catalogs", "lake", (33,), "Every lake catalog belongs to its customer's role and is open to its own reader alone, which reads.", CATALOGS,
               "ALTER SCHEMA … OWNER TO the role of the same name; REVOKE the privilege"),
     Safeguard("passwords", "server", (21,), "Every login of ours has a password, kept as a scram verifier.", LOGINS,
               "drop the role, then `strata up` or `strata customers apply` makes it with a password"),
@@ -189,11 +192,12 @@ def refuse_unsafe(connection: psycopg.Connection, *places: Place) -> None:
 _looked_at: set[tuple[str, int, str]] = set()
 
 
-def refuse_unsafe_once(connection: psycopg.Connection) -> None:
-    """The same for the warehouse, once per process and database: what opens an installation for work asks."""
+def refuse_unsafe_once(connection: psycopg.Connection, environment: str) -> None:
+    """The same for the warehouse, and whether it is this environment's, once per process and database: what opens an installation for work asks."""
     info = connection.info
     place = (info.host, info.port, info.dbname)
     if place not in _looked_at:
+        refuse_other_environment(connection, environment)
         refuse_unsafe(connection)
         _looked_at.add(place)
 

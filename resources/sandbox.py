@@ -14,9 +14,13 @@ from typing import Any
 import duckdb
 
 from partitions.customers import Customer
-from partitions.errors import CustomerError
-from resources.object_store import is_remote, prefixes, secret_options
+from partitions.errors import CustomerError, DeliveryError, MigrationError
+from resources.environment import policy_of
+from resources.facts import without_values
+from resources.masking import mask_key, set_key
+from resources.object_store import SOURCE_LOGIN_PREFIX, is_remote, prefixes, secret_options
 from resources.postgres import Postgres, lake_role
+from resources.production_lake import CATALOG, source_login, source_path
 from resources.session_limits import SessionLimits
 from resources.settings import Settings
 
@@ -24,20 +28,25 @@ EXTENSIONS = ("ducklake", "postgres_scanner")
 
 
 @contextmanager
-def sandbox(settings: Settings, postgres: Postgres, customer: Customer, limits: SessionLimits, temp: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A DuckDB with the customer's lake as `lake` and the warehouse as `warehouse`, bounded and locked. `temp`: a folder for its scratch files."""
+def sandbox(settings: Settings, postgres: Postgres, customer: Customer, limits: SessionLimits, temp: Path,
+            upgrades: bool = False) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A DuckDB with the customer's lake as `lake` and the warehouse as `warehouse`, bounded and locked. `temp`: a folder for its scratch files.
+    `upgrades`: a catalog of an older DuckLake is brought to this one's version, else refused (MigrationError)."""
     from dagster_duckdb import DuckDBResource
 
     with DuckDBResource(database=":memory:", connection_config=options(limits, temp)).get_connection() as connection:
         connection.execute("SET TimeZone = 'UTC'")
         connection.execute(f"SET max_temp_directory_size = '{limits.temp_gb}GB'")  # given as an option at opening it is shown and not held
         remote = prefixes(settings, customer.id)
-        needs_httpfs = bool(remote) or customer.encrypted  # DuckDB's own crypto only reads
+        copies = policy_of(settings).bronze_from == "production"
+        needs_httpfs = bool(remote) or customer.encrypted or copies  # DuckDB's own crypto only reads
         load_extensions(connection, (*EXTENSIONS, "httpfs") if needs_httpfs else EXTENSIONS)
         for number, prefix in enumerate(remote):
             _secret(connection, f"objects_{number}", "s3", secret_options(settings, customer.id), scope=prefix)
-        _attach(connection, settings, postgres, customer, limits)
-        _lock_down(connection, settings, customer.id, temp)
+        _attach(connection, settings, postgres, customer, limits, upgrades)
+        if copies:
+            _attach_production(connection, settings, customer.id)
+        _lock_down(connection, settings, customer.id, temp, [source_path(settings, customer.id)] if copies else [])
         yield connection
 
 
@@ -47,15 +56,19 @@ def options(limits: SessionLimits, temp: Path) -> dict[str, Any]:
             "memory_limit": f"{limits.memory_mb}MB", "threads": limits.threads, "temp_directory": str(temp), "preserve_insertion_order": False}
 
 
-def _attach(connection: duckdb.DuckDBPyConnection, settings: Settings, postgres: Postgres, customer: Customer, limits: SessionLimits) -> None:
+def _attach(connection: duckdb.DuckDBPyConnection, settings: Settings, postgres: Postgres, customer: Customer, limits: SessionLimits,
+            upgrades: bool) -> None:
     names, role, lake_path = postgres.names, lake_role(customer.id), settings.lake_path(customer.id)
     if not is_remote(lake_path):
         Path(lake_path).mkdir(parents=True, exist_ok=True)
     _secret(connection, "lake_login", "postgres", _login(postgres.parameters(role, names.lake)))
     try:
         connection.execute(f"ATTACH 'ducklake:postgres:' AS lake (META_SECRET 'lake_login', DATA_PATH '{_quoted(lake_path)}', METADATA_SCHEMA '{role}', "
-                           f"META_SCHEMA '{role}', DATA_INLINING_ROW_LIMIT 0, ENCRYPTED {str(customer.encrypted).lower()})")
+                           f"META_SCHEMA '{role}', DATA_INLINING_ROW_LIMIT 0, ENCRYPTED {customer.encrypted}, AUTOMATIC_MIGRATION {upgrades})")
     except duckdb.InvalidInputException as error:
+        if "catalog version mismatch" in str(error):
+            raise MigrationError("its lake's catalog was written by an older DuckLake than this release has", customer=customer.id,
+                                 fix="run `strata lake upgrade`") from None
         if "Failed to set encryption" not in str(error):
             raise
         raise CustomerError("encryption of a lake is decided before its first run", customer=customer.id,
@@ -66,9 +79,24 @@ def _attach(connection: duckdb.DuckDBPyConnection, settings: Settings, postgres:
     connection.execute("SET pg_use_binary_copy = false")  # 200 k rows with four DECIMAL(38,18): 0.8 s as text, 3.2 s as binary
 
 
-def _lock_down(connection: duckdb.DuckDBPyConnection, settings: Settings, customer: str, temp: Path) -> None:
+def _attach_production(connection: duckdb.DuckDBPyConnection, settings: Settings, customer: str) -> None:
+    """The customer's lake in production, read-only by its login and by the attachment, and the key of masks."""
+    path, role = source_path(settings, customer), lake_role(customer)
+    if is_remote(path):
+        _secret(connection, "production_objects", "s3", secret_options(settings, customer, SOURCE_LOGIN_PREFIX), scope=path)
+    _secret(connection, "production_login", "postgres", _login(source_login(settings, customer)))
+    try:
+        connection.execute(f"ATTACH 'ducklake:postgres:' AS {CATALOG} (META_SECRET 'production_login', DATA_PATH '{_quoted(path)}', OVERRIDE_DATA_PATH true, "
+                           f"METADATA_SCHEMA '{role}', META_SCHEMA '{role}', READ_ONLY)")
+    except duckdb.Error as error:
+        raise DeliveryError(f"production's lake of this customer cannot be opened: {without_values(str(error))}", customer=customer,
+                            fix="see that the customer has run there, that its DuckLake is not older, and that secrets/ holds the reader's password") from None
+    set_key(connection, mask_key(settings))
+
+
+def _lock_down(connection: duckdb.DuckDBPyConnection, settings: Settings, customer: str, temp: Path, more: list[str]) -> None:
     """No other path, no other setting, until the session ends. The order matters: locking comes last."""
-    allowed = [settings.lake_path(customer), settings.landing_path(customer), f"{temp}/"]
+    allowed = [settings.lake_path(customer), settings.landing_path(customer), f"{temp}/", *more]
     connection.execute(f"SET allowed_directories = [{', '.join(repr(_quoted(path)) for path in allowed)}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")

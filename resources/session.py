@@ -24,6 +24,7 @@ import psycopg
 
 from partitions.customers import Customer
 from partitions.errors import BusyError, DeliveryError, FencedError, SpaceError
+from resources.environment import policy_of
 from resources.expressions import leaf_names
 from resources.parameter_state import ParameterState, state_hash
 from resources.postgres import Postgres, lake_role
@@ -58,7 +59,8 @@ class Source:
 
 @dataclass(frozen=True)
 class RunIdentity:
-    """What a run is: recorded with every version it writes. `as_of` None means the newest delivery's period end; `parameters` are what it reads.
+    """What a run is: recorded with every version it writes. `as_of` None means the newest delivery's period end; `parameters` are what it reads,
+    `source_snapshot` is that of production's lake to copy from, None for the newest.
 
     `code`: the hash of the fingerprints of its domain's tables. `release`: the release that the run promotes. `recomputes`: it makes every table
     anew, also one whose recipe is known."""
@@ -68,6 +70,7 @@ class RunIdentity:
     code_commit: str
     parameter_version: str
     parameters: ParameterState | None = None
+    source_snapshot: int | None = None
     code: str = ""
     release: str | None = None
     recomputes: bool = False
@@ -147,12 +150,25 @@ class Session:
     def as_of(self) -> date:
         """The last day that figures cover: the run's, else the end of the newest delivered period. Never the wall clock."""
         from resources.deliveries import newest_period_end
+        from resources.production_lake import as_of_at
 
-        found = self.run.as_of or newest_period_end(self.lock, self.customer_id)
+        found = self.run.as_of or (as_of_at(self.con, self.source_snapshot) if self.copies else newest_period_end(self.lock, self.customer_id))
         if found is None:
             raise DeliveryError("no delivery of this customer declares a period, so the last day of the figures is unknown",
                                 customer=self.customer_id, fix="land a file with --period YYYY-MM, or launch with --as-of YYYY-MM-DD")
         return found
+
+    @property
+    def copies(self) -> bool:
+        """Bronze is copied from production here, and not made of deliveries."""
+        return policy_of(self.settings).bronze_from == "production"
+
+    @cached_property
+    def source_snapshot(self) -> int:
+        """The one snapshot of production's lake that this run copies from."""
+        from resources.production_lake import newest_snapshot
+
+        return newest_snapshot(self.con, self.run.source_snapshot, self.customer_id)
 
     # engines
 
@@ -211,7 +227,11 @@ class Session:
         """Read a bronze table's files with the fixes in force; afterwards `landing_<table>` stands in this session."""
         from resources.corrections import overlay
         from resources.landing import load
+        from resources.production_lake import load as copied
 
+        if self.copies:
+            self.landed[spec.name] = copied(self, spec)
+            return
         columns = [c.name for c in spec.columns if not c.name.startswith("_")]
         files, name = self.deliveries(spec), landing_name(spec.name)
         landed = load(self.con, self.settings.landing_store or self.settings.landing_root, files, spec.formats, columns, f"delivered_{spec.name}")
@@ -234,7 +254,8 @@ class Session:
         return Version(table_name=spec.qualified, version=next_number(self.lock), run_id=self.run.run_id, code_version=spec.code_version,
                        parameter_version=self.run.parameter_version, contract_version=spec.contract_version,
                        as_of=self.as_of, inputs={v.table_name: v.version for v in inputs}, fence=self.fence,
-                       correction_id=self.newest_correction, **counted)
+                       correction_id=self.newest_correction,
+                       source_snapshot_id=self.source_snapshot if self.copies and spec.layer == "bronze" else None, **counted)
 
     def close(self) -> None:
         """Close what was opened and write down what a metered run took up; the lock goes last."""
@@ -258,7 +279,7 @@ def locked(postgres: Postgres, customer: str, seconds: float | None = None) -> p
     IsolationError where the server would let one customer reach another."""
     connection = postgres.connect(lake_role(customer), autocommit=True)
     try:
-        refuse_unsafe_once(connection)
+        refuse_unsafe_once(connection, postgres.settings.environment)
     except BaseException:  # an interrupt too leaves no connection open
         connection.close()
         raise

@@ -32,6 +32,7 @@ PARAMETERS_TAG = "strata/parameters"
 PAUSED_TAG = "strata/even_if_paused"
 RELEASE_TAG = "strata/release"
 RECOMPUTE_TAG = "strata/recompute"
+SOURCE_TAG = "strata/source_snapshot"  # of production's lake, where bronze is copied from it
 
 
 class Sessions:
@@ -76,6 +77,13 @@ def parse_as_of(text: str | None) -> date | None:
         raise SettingsError(f"the run tag {AS_OF_TAG} is no date", fix="write it as YYYY-MM-DD") from None
 
 
+def parse_snapshot(text: str | None) -> int | None:
+    """The tag's number; raises SettingsError for anything but digits."""
+    if text is not None and not text.isdecimal():
+        raise SettingsError(f"the run tag {SOURCE_TAG} is no number of a snapshot", fix="write it in digits")
+    return None if text is None else int(text)
+
+
 def sessions_of(domain: str, code: str) -> dg.ResourceDefinition:
     """The resource of a code location. `code`: the hash of the fingerprints of its tables."""
 
@@ -87,6 +95,7 @@ def sessions_of(domain: str, code: str) -> dg.ResourceDefinition:
             as_of=parse_as_of(tags.get(AS_OF_TAG)),
             code_commit=code_commit(),
             parameter_version="none",
+            source_snapshot=parse_snapshot(tags.get(SOURCE_TAG)),
             code=code,
             release=tags.get(RELEASE_TAG),
             recomputes=tags.get(RECOMPUTE_TAG) == "true",

@@ -25,7 +25,9 @@ MOST_DAYS = 36_500
 class Settings:
     """One installation. `dsn` is None with the embedded server, else `host=… port=…` of a server that Strata may administer.
 
-    `references` is the folder that holds parameters/ and vocabularies/, `history_days` how long Dagster's finished runs are remembered."""
+    `references` is the folder that holds parameters/ and vocabularies/, `history_days` how long Dagster's finished runs are
+    remembered, `allow` what somebody asks to switch on beside the environment's policy (environment.py judges it).
+    `source_dsn` and `source_lake_root`: production's server of lake catalogs and its lake, where bronze is copied from there."""
 
     environment: str
     home: Path
@@ -37,6 +39,9 @@ class Settings:
     landing_store: str | None = None
     s3_endpoint: str | None = None
     history_days: int = 90
+    allow: frozenset[str] = frozenset()
+    source_dsn: str | None = None
+    source_lake_root: str | None = None
 
     @property
     def landing_root(self) -> Path:
@@ -68,9 +73,7 @@ class Settings:
 
 def settings() -> Settings:
     """The settings of this process; raises SettingsError for a value that cannot work."""
-    environment = os.environ.get("STRATA_ENVIRONMENT", "dev")
-    if environment not in ENVIRONMENTS:
-        raise SettingsError("STRATA_ENVIRONMENT is none of dev, staging, prod", fix="set it to one of them")
+    environment, allow = environment_said()
     home = Path(os.environ.get("STRATA_HOME") or PROJECT / ".strata").resolve()
     made = Settings(
         environment=environment,
@@ -83,6 +86,9 @@ def settings() -> Settings:
         landing_store=os.environ.get("STRATA_LANDING_ROOT"),
         s3_endpoint=os.environ.get("STRATA_S3_ENDPOINT"),
         history_days=_days("STRATA_HISTORY_DAYS", 90),
+        allow=allow,
+        source_dsn=os.environ.get("STRATA_SOURCE_DSN"),
+        source_lake_root=os.environ.get("STRATA_SOURCE_LAKE_ROOT"),
     )
     length = len(os.fsencode(made.runtime / SOCKET_NAME))
     if made.dsn is None and length > SOCKET_PATH_LIMIT:
@@ -91,6 +97,14 @@ def settings() -> Settings:
             file=str(made.runtime), fix="set STRATA_RUNTIME to a shorter folder",
         )
     return made
+
+
+def environment_said() -> tuple[str, frozenset[str]]:
+    """The environment, and what is to be switched on beside its policy; reads variables alone. Raises SettingsError."""
+    environment = os.environ.get("STRATA_ENVIRONMENT", "dev")
+    if environment not in ENVIRONMENTS:
+        raise SettingsError("STRATA_ENVIRONMENT is none of dev, staging, prod", fix="set it to one of them")
+    return environment, frozenset(filter(None, (word.strip() for word in os.environ.get("STRATA_ALLOW", "").split(","))))
 
 
 def _days(variable: str, usual: int) -> int:

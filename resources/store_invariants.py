@@ -19,6 +19,7 @@ from resources import lake_objects, versions
 from resources.deliveries import INCOMING, Mode, effective
 from resources.invariants import LAUNCH, Finding, Looked
 from resources.postgres import Postgres
+from resources.production_lake import counted, owners
 from resources.quarantine import QUARANTINE
 from resources.session import RunIdentity, Session
 from resources.storage import TableSpec
@@ -113,14 +114,14 @@ def _look_at_bronze(session: Session, spec: TableSpec, version: Version, looked:
     try:
         found = dict(session.con.execute(f"SELECT _sha256, count(*) FROM (SELECT _sha256 FROM lake.{spec.qualified} {at} {kept_back}) GROUP BY 1").fetchall())
         foreign = session.con.execute(f'SELECT count(*) FROM lake.{spec.qualified} {at} WHERE NOT list_contains(?, "{spec.owner_column}")',
-                                      [source.accepted_owners if source else []]).fetchone()[0] if spec.owner_column else 0
+                                      [owners(session, spec, source.accepted_owners if source else [])]).fetchone()[0] if spec.owner_column else 0
     except duckdb.Error:
         return  # a file is gone, or broken: told already
     if foreign:
         looked.add("I9", 1, [_finding(session, "I9", spec.qualified, f"{foreign:,} rows belong to an owner that this customer does not list",
                                       "add the id to accepted_owners, or withdraw the delivery, then launch")])
-    registered: dict[str, int] = dict(session.lock.execute("SELECT sha256, max(rows) FROM platform.delivery WHERE customer_id = %s AND source = %s GROUP BY 1",
-                                           [session.customer_id, spec.name]).fetchall())
+    registered: dict[str, int] = counted(session, spec, version.source_snapshot_id) if session.copies else dict(session.lock.execute(
+        "SELECT sha256, max(rows) FROM platform.delivery WHERE customer_id = %s AND source = %s GROUP BY 1", [session.customer_id, spec.name]).fetchall())
     wrong = [_finding(session, "I3", spec.qualified, f"{rows:,} rows are loaded or quarantined of the file with sha256 {sha[:12]}, which has "
                       f"{registered.get(sha, 0):,}", "land the file again as a new sequence, then launch")
              for sha, rows in sorted(found.items()) if rows != registered.get(sha)]

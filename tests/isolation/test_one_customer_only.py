@@ -260,4 +260,4 @@ def test_case_09_no_other_schema_of_the_warehouse_holds_tables(done, installatio
             WHERE NOT ({OURS}) AND c.relkind IN ('r', 'p', 'v', 'm') AND NOT starts_with(n.nspname, 'pg_') AND n.nspname <> 'information_schema'""").fetchall()
         assert rows == [("public",)]
         with pytest.raises(psycopg.errors.InsufficientPrivilege), installation.postgres.connect(READER) as reader:
-            reader.execute("SELECT 1 FROM public._yoyo_log")
+            reader.execute("SELECT 1 FROM public.flyway_schema_history")
