@@ -19,6 +19,8 @@ from partitions.customers import Customer, customer, load_customers
 from partitions.errors import ReleaseError
 from platform_assets.releases import approval, promotion, report
 from platform_assets.releases.contract_changes import contract_changes
+from platform_assets.releases.letters import draft_letter
+from platform_assets.releases.movements import movements
 from platform_assets.releases.plan import Plan, identity, plan_of
 from resources import releases
 from resources.postgres import BACKUP, WRITER, Postgres
@@ -106,7 +108,8 @@ def impact(name: str, customer_ids: tuple[str, ...], base: str, everything: bool
     click.echo(report.markdown(told))
     if out:
         write_report(told, out)
-    _draft_notices(postgres, told)
+    for one, moved in told.movements.items():
+        draft_letter(postgres, one, name, report.notice(name, moved, {cause for movement in moved for cause in movement.causes}, told.reasons))
     show(instance(postgres), told)
     sys.exit(not all(check.passed for check in report.checks(told)))
 
@@ -150,7 +153,7 @@ def approve(name: str, by: str, why: str, slower: bool) -> None:
     if blocking := [check for check in broken if check.name != "functional" or len(held) == len(told.trials)]:
         raise ReleaseError(f"its trial does not pass: {'; '.join(f'{check.name}: {check.found}' for check in blocking)}",
                            fix="repair what it found, and try it again")
-    made = approval.approval(name, told.base, told.candidate, by, why, datetime.now(UTC).date(), told.movements, held)
+    made = approval.approval(name, told.base, told.candidate, by, why, datetime.now(UTC).date(), told.movements, held, told.reasons)
     path = approval.written(made)
     click.echo(f"{path}: {len(made.movements)} lines for {len(told.trials) - len(held)} customers; review and merge it" +
                (f"; not for {', '.join(held)}, on whom the trial failed" if held else ""))
@@ -190,7 +193,7 @@ def promote(name: str, customer_ids: tuple[str, ...], ring: int | None, go_on: b
     declared = _named(customer_ids)
     if not releases.is_guarded(settings()):
         raise ReleaseError("here every run publishes by what is installed", fix="promote where customers see the figures: STRATA_ENVIRONMENT=prod")
-    approval.approved(approval.check_release(name), installed(contracts_of(DOMAIN)))
+    expected = approval.approved(approval.check_release(name), installed(contracts_of(DOMAIN)))
     postgres = started()
     waiting = {one: declared[one] for one, (_, waits) in promotion.standing(postgres, declared, DOMAIN).items() if waits}
     if not waiting:
@@ -201,7 +204,7 @@ def promote(name: str, customer_ids: tuple[str, ...], ring: int | None, go_on: b
         if ring not in (None, number):
             continue
         click.secho(f"ring {number}: {', '.join(names)}", bold=True)
-        held = _promoted(postgres, name, names)
+        held = _promoted(postgres, expected, names)
         is_held |= bool(held)
         if held and not go_on:
             click.secho(f"stopped: {', '.join(held)} held back; what is live there stays. Later rings wait (--go-on reaches them)", fg="red")
@@ -209,8 +212,8 @@ def promote(name: str, customer_ids: tuple[str, ...], ring: int | None, go_on: b
     sys.exit(is_held)
 
 
-def _promoted(postgres: Postgres, name: str, customers: list[str]) -> list[str]:
-    """Launch customers' promotions; returns who was held back."""
+def _promoted(postgres: Postgres, expected: approval.Expectations, customers: list[str]) -> list[str]:
+    """Launch customers' promotions, and write what each of them will be told; returns who was held back."""
     from cli.launching import carried_out, job_of, launch_of_keys
     from platform_assets.greenit.definitions import defs
     from platform_assets.outdated import outdated
@@ -223,9 +226,13 @@ def _promoted(postgres: Postgres, name: str, customers: list[str]) -> list[str]:
         days: dict[str, date] = dict(connection.execute("SELECT l.customer_id, max(v.as_of) FROM platform.live_version l JOIN platform.table_version v "
                                        "USING (customer_id, table_name, version) WHERE l.customer_id = ANY(%s) GROUP BY 1", [customers]).fetchall())
     for one in customers:
+        before = promotion.live_figures(postgres, one, DOMAIN)
         renewed = frozenset(key for key, why in outdated(postgres, graph, everything, {one: customer(one, folder)}).get(one, {}).items() if why == "code")
-        tags = {RELEASE_TAG: name, **({AS_OF_TAG: days[one].isoformat()} if days.get(one) else {})}
+        tags = {RELEASE_TAG: expected.release, **({AS_OF_TAG: days[one].isoformat()} if days.get(one) else {})}
         done |= carried_out(postgres, launch_of_keys(promotion.promoted_tables(graph, everything, renewed), tags), [one])
+        if done[one]:
+            moved = movements(before, [("code", promotion.live_figures(postgres, one, DOMAIN))])
+            draft_letter(postgres, one, expected.release, report.notice(expected.release, moved, expected.causes(one, moved), expected.reasons))
     return [one for one, ok in done.items() if not ok]
 
 
@@ -248,17 +255,6 @@ def rollback(name: str, customer_ids: tuple[str, ...]) -> None:
 
 
 # what customers are told
-
-
-def _draft_notices(postgres: Postgres, told: report.Told) -> None:
-    """Write what each customer would be told; one that a steward has reviewed or that was sent stays as it is."""
-    for name in told.trials:
-        written = report.notice(told, name)
-        with postgres.connect(WRITER, customer=name, autocommit=True) as connection:
-            connection.execute("DELETE FROM platform.change_notice WHERE customer_id = %s AND release = %s AND reviewed_at IS NULL", [name, told.release])
-            if written:
-                connection.execute("INSERT INTO platform.change_notice (customer_id, release, subject, body) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                                   [name, told.release, *written])
 
 
 @release.command("notice")

@@ -16,7 +16,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from partitions.errors import ReleaseError
-from resources.releases import Movement
+from resources.releases import CAUSES, Movement
 from resources.settings import PROJECT
 
 FILE = "expected.yaml"
@@ -65,14 +65,21 @@ class Expected(_Strict):
 
 
 class Expectations(_Strict):
-    """The file. `candidate` is what was tried (plan.identity); `held` are customers on whom the trial failed: they are not promoted."""
+    """The file. `candidate` is what was tried (plan.identity); `held` are customers on whom the trial failed: they are not promoted. `reasons`: cause ->
+    the commits, rows and libraries behind it, which customers are told."""
 
     release: Text
     base: Text
     candidate: Text
     approved: Approved
     held: list[Text] = []
+    reasons: dict[str, list[str]] = {}
     movements: list[Expected] = []
+
+    def causes(self, customer: str, moved: Iterable[Movement]) -> tuple[str, ...]:
+        """Because of what a customer's movements were expected."""
+        lines = [line for line in self.movements if any(line.holds(customer, one) for one in moved)]
+        return tuple(cause for cause in CAUSES if any(cause in line.causes for line in lines))
 
 
 def check_release(name: str) -> str:
@@ -167,8 +174,9 @@ def approved(release: str, candidate: str, root: Path = PROJECT) -> Expectations
     return found
 
 
-def approval(release: str, base: str, candidate: str, by: str, why: str, day: date, moved: dict[str, list[Movement]], held: list[str]) -> Expectations:
+def approval(release: str, base: str, candidate: str, by: str, why: str, day: date, moved: dict[str, list[Movement]], held: list[str],
+             reasons: dict[str, list[str]] | None = None) -> Expectations:
     """What a person approves of a trial, as narrow as it came out."""
     lines = [line for customer in sorted(moved) if customer not in held for line in expected_of(customer, moved[customer])]
     answers = Approved(by=by, day=day.isoformat(), why=why)
-    return Expectations(release=release, base=base, candidate=candidate, approved=answers, held=sorted(held), movements=lines)
+    return Expectations(release=release, base=base, candidate=candidate, approved=answers, held=sorted(held), reasons=reasons or {}, movements=lines)

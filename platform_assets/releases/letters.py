@@ -1,6 +1,6 @@
-"""Sending customers what changed: only what a steward has reviewed, and only to who has the new figures.
+"""Telling customers what changed: only what a steward has reviewed, and only who has the new figures.
 
-What belongs here: who gets a letter now. What does not: writing it (report.py), ways of sending (resources/sinks.py).
+What belongs here: keeping letters, and who gets one now. What does not: writing it (report.py), ways of sending (resources/sinks.py).
 """
 from __future__ import annotations
 
@@ -13,6 +13,15 @@ from resources.postgres import WRITER, Postgres
 from resources.sinks import Message, sink_or_reason
 
 SINCE = "\nThe figures of {release} are shown since {at:%Y-%m-%d %H:%M} UTC.\n"
+
+
+def draft_letter(postgres: Postgres, customer: str, release: str, written: tuple[str, str] | None) -> None:
+    """Keep what a customer will be told; a letter that its steward has read, or that was sent, stays as it is."""
+    with postgres.connect(WRITER, customer=customer, autocommit=True) as connection:
+        connection.execute("DELETE FROM platform.change_notice WHERE customer_id = %s AND release = %s AND reviewed_at IS NULL", [customer, release])
+        if written:
+            connection.execute("INSERT INTO platform.change_notice (customer_id, release, subject, body) VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                               [customer, release, *written])
 
 
 def send_letters(postgres: Postgres, customers: Mapping[str, Customer], domain: str, release: str) -> tuple[list[str], dict[str, str]]:

@@ -14,7 +14,8 @@ from partitions.errors import ReleaseError
 from platform_assets.contracts import code_of
 from platform_assets.publication import release, roll_back
 from platform_assets.releases.gate import contracts_of
-from resources import releases
+from platform_assets.releases.movements import Figures, figures
+from resources import releases, versions
 from resources.parameter_state import state_hash, state_of
 from resources.postgres import BACKUP, Postgres
 from resources.session import Session
@@ -29,6 +30,12 @@ def standing(postgres: Postgres, customers: Mapping[str, Customer], domain: str)
             here = releases.MadeBy(code, state_hash(state_of(postgres.settings, name).name), releases.libraries_here())
             found[name] = (live, releases.is_waiting(live, here))
     return found
+
+
+def live_figures(postgres: Postgres, customer: str, domain: str) -> Figures:
+    """The reported figures that a customer's readers see."""
+    with postgres.connect(BACKUP) as connection:
+        return figures(connection, customer, contracts_of(domain), versions.live(connection, customer))
 
 
 def rings(customers: Mapping[str, Customer]) -> list[tuple[int, list[str]]]:

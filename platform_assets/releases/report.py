@@ -197,13 +197,12 @@ def _differences(trial: Trial) -> list[dict[str, Any]]:
     return found
 
 
-def notice(told: Told, customer: str) -> tuple[str, str] | None:
-    """Subject and body of what a customer is told; None where nothing of it moves. From when it holds is added when it is sent."""
-    rows = in_rows(told.movements.get(customer, []))
+def notice(release: str, movements: Iterable[Movement], causes: Iterable[str], reasons: Mapping[str, Sequence[str]]) -> tuple[str, str] | None:
+    """Subject and body of what a customer is told of its movements; None where nothing moves. From when it holds is added when it is sent."""
+    rows, names = in_rows(movements), set(causes)
     if not rows:
         return None
-    names = {cause for row in rows for cause, share in row["of"].items() if share}
-    lines = [f"With release {told.release} some of your figures change. The data that you delivered are the same.", "", "What changes:", ""]
+    lines = [f"With release {release} some of your figures change. The data that you delivered are the same.", "", "What changes:", ""]
     for row in rows:
         months = f"{row['months']} months, {row['first']} to {row['month']}" if row["months"] > 1 else row["month"]
         lines.append(f"- {row['kpi']}: {row['before']} → {row['after']} {row['unit']} ({row['change']}) in {row['month']}; {months}")
@@ -211,5 +210,5 @@ def notice(told: Told, customer: str) -> tuple[str, str] | None:
     headings = {"parameters": "Factors and other parameters", "code": "Calculation", "libraries": "Software libraries", "data": "Data"}
     for cause in CAUSES:
         if cause in names:
-            lines += [f"{headings[cause]}:", *(f"- {line}" for line in told.reasons.get(cause, [])[:REASONS_SHOWN])]
-    return f"Your figures change with release {told.release}", "\n".join(lines) + "\n"
+            lines += [f"{headings[cause]}:", *(f"- {line}" for line in reasons.get(cause, ())[:REASONS_SHOWN])]
+    return f"Your figures change with release {release}", "\n".join(lines) + "\n"

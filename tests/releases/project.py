@@ -16,7 +16,7 @@ from pathlib import Path
 import yaml
 from psycopg.rows import dict_row
 
-from resources.postgres import READER, WRITER, Postgres
+from resources.postgres import READER, WRITER, Postgres, lake_reader_role
 from resources.settings import PROJECT, Settings
 from tests.installation import billing, inventory
 
@@ -25,10 +25,13 @@ IDENTITY = ("-c", "user.name=release-engineer", "-c", "user.email=release@exampl
 
 @dataclass
 class Project:
-    """`root` is the checkout, `home` the state of its installations (staging and prod on one server)."""
+    """`root` is the checkout; prod and staging have a home and a server each below `folder`, and staging's bronze is prod's."""
 
     root: Path
-    home: Path
+    folder: Path
+
+    def home(self, environment: str) -> Path:
+        return self.folder / environment
 
     def git(self, *arguments: str) -> str:
         done = subprocess.run(["git", *IDENTITY, "-C", str(self.root), *arguments], capture_output=True, text=True, check=True, timeout=120)
@@ -46,8 +49,16 @@ class Project:
         path.write_text(text.replace(old, new), encoding="utf-8")
 
     def environment(self, name: str) -> dict[str, str]:
-        kept = {key: value for key, value in os.environ.items() if not key.startswith("STRATA_") and key != "PYTHONPATH"}
-        return {**kept, "STRATA_HOME": str(self.home), "STRATA_ENVIRONMENT": name, "STRATA_CUSTOMERS": str(self.root / "customers")}
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("STRATA_", "DAGSTER_")) and key != "PYTHONPATH"}
+        lent = {"STRATA_SOURCE_DSN": f"host={runtime_of(self.home('prod'))}", "STRATA_SOURCE_LAKE_ROOT": str(self.home("prod") / "lake" / "prod")}
+        return {**kept, "STRATA_HOME": str(self.home(name)), "STRATA_ENVIRONMENT": name, "STRATA_CUSTOMERS": str(self.root / "customers"),
+                **(lent if name == "staging" else {})}
+
+    def hand_over(self, customer: str) -> None:
+        """The one secret that staging gets of prod."""
+        secrets = self.home("staging") / "secrets"
+        secrets.mkdir(parents=True, exist_ok=True)
+        shutil.copy(self.home("prod") / "secrets" / lake_reader_role(customer), secrets)
 
     def strata(self, environment: str, *arguments: str, code: int | None = 0) -> str:
         """One command in the checkout, in an environment; its output. `code`: how it must end, None: anyhow."""
@@ -62,16 +73,16 @@ class Project:
                    "sources": {"equipment_inventory": {"format": "strata_1"}, "cloud_billing": {"format": "focus_1_0", "accepted_owners": [f"account-{name}"]}}, **more}
         (self.root / "customers" / f"{name}.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
 
-    def deliver(self, environment: str, name: str, country: str, folder: Path) -> None:
+    def deliver(self, name: str, country: str) -> None:
         devices = [{"equipment_id": f"e{i}", "quantity": i + 1, "item_type": kind, "country": country, "energy_kwh_per_year": 50 * (i + 1)}
                    for i, kind in enumerate(("laptop", "monitor", "smartphone"))]
-        self.strata(environment, "land", name, "equipment_inventory", str(inventory(folder / f"{name}.csv", *devices)), "--period", "2024-09")
-        self.strata(environment, "land", name, "cloud_billing", str(billing(folder / f"{name}-bill.csv", f"account-{name}", {})), "--period", "2024-09")
+        self.strata("prod", "land", name, "equipment_inventory", str(inventory(self.folder / f"{name}.csv", *devices)), "--period", "2024-09")
+        self.strata("prod", "land", name, "cloud_billing", str(billing(self.folder / f"{name}-bill.csv", f"account-{name}", {})), "--period", "2024-09")
 
     def postgres(self, environment: str) -> Postgres:
-        made = Settings(environment=environment, home=self.home, customers=self.root / "customers", lake_root=str(self.home / "lake" / environment), dsn=None,
-                        runtime=runtime_of(self.home))
-        return Postgres(made)
+        home = self.home(environment)
+        return Postgres(Settings(environment=environment, home=home, customers=self.root / "customers", lake_root=str(home / "lake" / environment), dsn=None,
+                                 runtime=runtime_of(home)))
 
     def query(self, environment: str, customer: str, statement: str, *values: object, role: str = READER) -> list[dict]:
         with self.postgres(environment).connect(role, customer=customer) as connection, connection.cursor(row_factory=dict_row) as cursor:
@@ -106,13 +117,14 @@ def project_in(folder: Path) -> Iterator[Project]:
             shutil.copy2(source, target)
     for path in (root / "customers").iterdir():
         path.unlink() if path.is_file() else shutil.rmtree(path)
-    made = Project(root, folder / "home")
+    made = Project(root, folder)
     made.git("init", "-q", "-b", "main")
     try:
         yield made
     finally:
-        made.strata("staging", "down", code=None)
-        for path in (folder, runtime_of(made.home)):
-            shutil.rmtree(path, ignore_errors=True)
+        for environment in ("staging", "prod"):
+            made.postgres(environment).down()
+            shutil.rmtree(runtime_of(made.home(environment)), ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -26,18 +26,21 @@ MONTH = "2024-09"
 
 @pytest.fixture(scope="module")
 def project() -> Iterator[Project]:
-    """Two customers published by the base in staging and in prod; the branch `next` changes a factor and a formula."""
+    """Two customers published by v1 in prod and, from prod's bronze, in staging; the branch release/2 changes a factor and a formula."""
     folder = Path(tempfile.mkdtemp(prefix="strata-release-"))
     with project_in(folder) as made:
         made.declare("aster", "DE", ring=1, contacts=[{"role": "sustainability office", "email": "green@example.org"}])
         made.declare("borea", "FR")
         made.commit("base")
-        for environment in ("staging", "prod"):
-            made.strata(environment, "customers", "apply")
-            for name, country in CUSTOMERS.items():
-                made.deliver(environment, name, country, folder)
+        made.git("tag", "v1")
+        made.strata("prod", "customers", "apply")
+        for name, country in CUSTOMERS.items():
+            made.deliver(name, country)
+            made.hand_over(name)
+        made.strata("staging", "customers", "apply")
+        for environment in ("prod", "staging"):
             made.strata(environment, "launch", *CUSTOMERS)
-        made.git("checkout", "-q", "-b", "next")
+        made.git("checkout", "-q", "-b", "release/2")
         made.replace(*FACTOR)
         made.commit("Grid factor of Germany for 2024 as published again")
         made.replace(*FORMULA)
@@ -46,14 +49,30 @@ def project() -> Iterator[Project]:
 
 
 @pytest.fixture(scope="module")
-def before(project: Project) -> dict[str, dict[str, str]]:
-    return {name: project.live_hashes("prod", name) for name in CUSTOMERS}
+def before(project: Project) -> dict[str, dict[str, dict[str, str]]]:
+    """Environment -> customer -> table -> hash of what is live, before anything of the release was done."""
+    return {environment: {name: project.live_hashes(environment, name) for name in CUSTOMERS} for environment in ("staging", "prod")}
 
 
 @pytest.fixture(scope="module")
 def tried(project: Project, before: dict[str, Any]) -> str:
     """What `release impact` says."""
-    return project.strata("staging", "release", "impact", "v2", "--base", "main", "--out", str(project.home / "out"), code=None)
+    return project.strata("staging", "release", "impact", "v2", "--base", "v1", "--out", str(project.folder / "out"), code=None)
+
+
+@pytest.fixture(scope="module")
+def approved(project: Project, tried: str) -> str:
+    """The approval, merged; the release is tagged and is what prod runs from here on."""
+    project.strata("staging", "release", "approve", "v2", "--by", "data-steward", "--why", "the factor was published again")
+    text = (project.root / "releases" / "v2" / "expected.yaml").read_text()
+    tagged(project, text)
+    return text
+
+
+def tagged(project: Project, approval: str) -> None:
+    (project.root / "releases" / "v2" / "expected.yaml").write_text(approval)
+    project.commit("What v2 may move")
+    project.git("tag", "-f", "v2")
 
 
 def moved(project: Project, customer: str) -> dict[str, dict[str, Any]]:
@@ -67,7 +86,7 @@ def standing(project: Project) -> dict[str, tuple[str, bool]]:
 
 
 def test_a_plan_names_the_changed_tables_and_computes_nothing(project: Project, before: dict[str, Any]) -> None:
-    said = json.loads(project.strata("staging", "release", "plan", "--base", "main", "--format", "json"))
+    said = json.loads(project.strata("staging", "release", "plan", "--base", "v1", "--format", "json"))
     assert said["changed"]["greenit_gold.activity"] == ["code", "parameters"]
     assert said["changed"]["greenit_gold.coverage"] == ["text"]
     assert said["parameters"] == ["parameters/grid_factor"]
@@ -103,7 +122,7 @@ def test_its_suites_pass_and_the_base_has_no_noise(project: Project, tried: str)
 
 
 def test_the_report_is_a_page_that_loads_nothing(project: Project, tried: str) -> None:
-    page = (project.home / "out" / "report.html").read_text()
+    page = (project.folder / "out" / "report.html").read_text()
     assert "scope2_location" in page
     assert "<svg" in page
     assert "src=" not in page
@@ -111,10 +130,11 @@ def test_the_report_is_a_page_that_loads_nothing(project: Project, tried: str) -
 
 
 def test_staging_shows_what_it_showed_before_the_trial(project: Project, tried: str, before: dict[str, Any]) -> None:
-    assert {name: project.live_hashes("staging", name) for name in CUSTOMERS} == before
+    assert {name: project.live_hashes("staging", name) for name in CUSTOMERS} == before["staging"]
 
 
 def test_without_an_approval_nobody_is_reached(project: Project, tried: str) -> None:
+    project.git("tag", "v2")
     assert "v2 is not approved" in project.strata("prod", "release", "promote", "v2", code=1)
     assert standing(project) == {"aster": ("first", True), "borea": ("first", True)}
 
@@ -123,28 +143,25 @@ def test_a_run_of_the_new_code_is_turned_away_before_it_reads_anything(project: 
     said = project.strata("prod", "launch", "aster", code=1)
     assert "differs in code and parameters" in said
     assert "release promote" in said
-    assert project.live_hashes("prod", "aster") == before["aster"]
+    assert project.live_hashes("prod", "aster") == before["prod"]["aster"]
 
 
 def test_a_trial_where_customers_look_is_refused(project: Project, tried: str) -> None:
-    assert "try the release in staging" in project.strata("prod", "release", "impact", "v2", "--base", "main", code=1)
+    assert "try the release in staging" in project.strata("prod", "release", "impact", "v2", "--base", "v1", code=1)
 
 
-def test_an_unexpected_movement_holds_back_that_customer_alone(project: Project, tried: str, before: dict[str, Any]) -> None:
+def test_an_unexpected_movement_holds_back_that_customer_alone(project: Project, approved: str, before: dict[str, Any]) -> None:
     """The approval says nothing of borea's water: aster, in the first ring, is reached; borea stays as it was."""
-    project.strata("staging", "release", "approve", "v2", "--by", "data-steward", "--why", "the factor was published again")
-    path = project.root / "releases" / "v2" / "expected.yaml"
-    whole = path.read_text()
-    path.write_text("".join(line for line in whole.splitlines(keepends=True) if "borea" not in line or "kpi: water" not in line))
+    tagged(project, "".join(line for line in approved.splitlines(keepends=True) if "borea" not in line or "kpi: water" not in line))
     said = project.strata("prod", "release", "promote", "v2", code=1)
     assert said.index("ring 1: aster") < said.index("ring 2: borea")
     assert "release_movements_are_expected" in said
     assert standing(project) == {"aster": ("promoted", False), "borea": ("first", True)}
-    assert project.live_hashes("prod", "borea") == before["borea"]
-    path.write_text(whole)
+    assert project.live_hashes("prod", "borea") == before["prod"]["borea"]
+    tagged(project, approved)
 
 
-def test_an_approved_release_reaches_the_others_and_figures_are_those_of_the_trial(project: Project, tried: str) -> None:
+def test_an_approved_release_reaches_the_others_and_figures_are_those_of_the_trial(project: Project, approved: str) -> None:
     project.strata("prod", "release", "promote", "v2")
     assert standing(project) == {"aster": ("promoted", False), "borea": ("promoted", False)}
     for name in CUSTOMERS:
@@ -158,30 +175,41 @@ def test_a_promoted_customer_is_computed_as_before(project: Project, tried: str)
     assert standing(project)["aster"] == ("promoted", False)
 
 
-def test_a_release_that_has_changed_since_it_was_approved_reaches_nobody(project: Project, tried: str) -> None:
+def test_a_release_that_has_changed_since_it_was_approved_reaches_nobody(project: Project, approved: str) -> None:
+    project.git("checkout", "-q", "-b", "release/2.1")
     project.replace("platform_assets/greenit/gold/use_phase.py", "usage_rate * 1.02", "usage_rate * 1.03")
+    project.commit("More losses")
+    project.git("tag", "v2.1")
     try:
         assert "has changed since it was approved" in project.strata("prod", "release", "promote", "v2", code=1)
         assert "has changed since it was tried" in project.strata("staging", "release", "approve", "v2", "--by", "x", "--why", "y", code=1)
     finally:
-        project.replace("platform_assets/greenit/gold/use_phase.py", "usage_rate * 1.03", "usage_rate * 1.02")
+        project.git("checkout", "-q", "release/2")
 
 
-def test_a_customer_is_told_what_its_steward_has_read_once_it_has_the_figures(project: Project, tried: str) -> None:
-    letter = project.strata("staging", "release", "notice", "v2", "aster")
-    assert "scope2_location" in letter
-    assert "Losses of chargers counted" in letter
-    assert "not reviewed yet" in letter
-    assert "0 notices sent" in project.strata("staging", "release", "tell", "v2")
+def test_a_customer_is_told_what_its_steward_has_read_once_it_has_the_figures(project: Project, approved: str) -> None:
+    for environment in ("staging", "prod"):  # what the trial foresaw, and what the promotion did
+        letter = project.strata(environment, "release", "notice", "v2", "aster")
+        assert "scope2_location" in letter
+        assert "(+31.64 %)" in letter
+        assert "Losses of chargers counted" in letter
+        assert "owid-deu-2024-gwp" in letter
+        assert "not reviewed yet" in letter
+    assert "0 notices sent" in project.strata("prod", "release", "tell", "v2")
     project.strata("staging", "release", "notice", "v2", "aster", "--reviewed-by", "data-steward")
     assert "not those of v2 yet" in project.strata("staging", "release", "tell", "v2", "aster")
+    project.strata("prod", "release", "notice", "v2", "aster", "--reviewed-by", "data-steward")
+    assert "1 notices sent: aster" in project.strata("prod", "release", "tell", "v2")
+    assert "0 notices sent" in project.strata("prod", "release", "tell", "v2")
+    told = json.loads((project.home("prod") / "notices" / "prod.jsonl").read_text().splitlines()[-1])
+    assert (told["to"], told["kind"]) == ("green@example.org", "change_notice")
+    assert "are shown since" in told["text"]
 
 
 def test_going_back_restores_equal_hashes(project: Project, tried: str, before: dict[str, Any]) -> None:
     project.strata("prod", "release", "rollback", "v2")
-    assert {name: project.live_hashes("prod", name) for name in CUSTOMERS} == before
+    assert {name: project.live_hashes("prod", name) for name in CUSTOMERS} == before["prod"]
     assert standing(project) == {"aster": ("rolled back", True), "borea": ("rolled back", True)}
-    project.git("stash", "--include-untracked")
-    project.git("checkout", "-q", "main")
+    project.git("checkout", "-q", "v1")
     project.strata("prod", "launch", *CUSTOMERS)
-    assert {name: project.live_hashes("prod", name) for name in CUSTOMERS} == before
+    assert {name: project.live_hashes("prod", name) for name in CUSTOMERS} == before["prod"]

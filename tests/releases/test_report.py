@@ -69,8 +69,10 @@ def test_bars_are_cut_by_cause_in_proportion() -> None:
 
 
 def test_a_notice_says_what_how_much_and_why_and_nobody_gets_one_for_nothing(told: Told) -> None:
-    subject, body = notice(told, "acme") or ("", "")
+    subject, body = notice("v2", MOVED, ["code", "parameters"], told.reasons) or ("", "")
     assert subject == "Your figures change with release v2"
     assert "- total: 10 → 11 tCO2e (+10 %) in 2024-09; 2 months, 2024-08 to 2024-09" in body
     assert "factor 1 → 2" in body
-    assert notice(told, "globex") is None
+    assert "Software libraries" not in body
+    assert notice("v2", [], [], told.reasons) is None
+    assert notice("v2", MOVED[3:4], ["code"], told.reasons) is None  # away and back
