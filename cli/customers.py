@@ -116,13 +116,16 @@ def status(customer_ids: tuple[str, ...], at: Any, output: str) -> None:
 
 
 @customers.command("storage-policy")
-@click.argument("customer_id", metavar="CUSTOMER")
-def storage_policy(customer_id: str) -> None:
+@click.argument("customer_id", metavar="CUSTOMER", required=False)
+@click.option("--of-removal", is_flag=True, help="The policy of the one login that removes customers, instead.")
+def storage_policy(customer_id: str | None, of_removal: bool) -> None:
     """Print the policy that keeps a CUSTOMER's login of the object store to its own prefixes, as JSON of AWS IAM. Exit code 1 if nothing lies there."""
     from resources.object_store import policy
+    from resources.stored_objects import removal_policy
 
-    found = customer(customer_id, settings().customers)
-    made = policy(settings(), found.id)
+    if bool(customer_id) == of_removal:
+        raise click.UsageError("name a customer, or say --of-removal")
+    made = policy(settings(), customer(customer_id, settings().customers).id) if customer_id else removal_policy(settings())
     click.echo(json.dumps(made, indent=1))
     sys.exit(not made["Statement"])
 

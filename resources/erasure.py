@@ -29,8 +29,10 @@ from resources.erasure_ledger import append, entry_of, synchronized
 from resources.erasure_places import Places, files_below, is_about, notices_file, rows_of, scratch_of, survey, tables_in_order
 from resources.export_bundle import next_bundle, sha256_of, write_bundle
 from resources.failpoints import failpoint
+from resources.object_store import login_file, prefixes
 from resources.postgres import MIGRATOR, ORCHESTRATOR, SUPERUSER, Postgres, lake_role
 from resources.session import RunIdentity, Session
+from resources.stored_objects import StoredObjects, has_login, roots
 
 COPIED = "it holds the customer's data and is handed over; delete it afterwards"
 OUT_OF_REACH = ["backups of databases and disks: `strata up` removes the customer again after a restore", "pages that `strata datadocs` wrote elsewhere",
@@ -51,6 +53,13 @@ class Certificate:
     after: Mapping[str, int]
     scanned: tuple[Scanned, ...]
     kept_roles: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()  # on an object store
+
+    @property
+    def out_of_reach(self) -> list[str]:
+        """What a removal cannot undo, for a person to do."""
+        user = f"the object store's own user of this customer: revoke there whoever has a policy for {' and '.join(self.prefixes)}"
+        return [*OUT_OF_REACH, *([user] if self.prefixes else [])]
 
     @property
     def is_clean(self) -> bool:
@@ -61,7 +70,7 @@ class Certificate:
         places = [{"place": place, "before": self.before.get(place, 0), "after": self.after.get(place, 0)} for place in sorted({*self.before, *self.after})]
         return {"customer": self.customer, "environment": self.environment, "began_at": self.began_at, "ended_at": self.ended_at, "clean": self.is_clean,
                 "bundle": self.bundle, "bundle_sha256": self.bundle_sha256, "places": places, "scan": [asdict(one) for one in self.scanned],
-                "roles_kept_for_other_environments": list(self.kept_roles), "out_of_reach": OUT_OF_REACH}
+                "roles_kept_for_other_environments": list(self.kept_roles), "out_of_reach": self.out_of_reach}
 
     @property
     def text(self) -> str:
@@ -72,7 +81,7 @@ class Certificate:
             f"Before: {things:,} things in {sum(1 for number in self.before.values() if number)} places. After: {sum(self.after.values()):,}.",
             f"Searched for its id and accounts in {size:,} bytes of {', '.join(one.place for one in self.scanned)}: {hits} found.",
             *found, f"Export bundle: {Path(self.bundle).name}, sha256 {self.bundle_sha256}; {COPIED}." if self.bundle else "No export bundle was made.",
-            "Out of reach: " + "; ".join(OUT_OF_REACH) + "."]) + "\n"
+            "Out of reach: " + "; ".join(self.out_of_reach) + "."]) + "\n"
 
 
 def removable(postgres: Postgres, instance: dg.DagsterInstance, customer: str, declared: Customer | None) -> Places:
@@ -96,7 +105,8 @@ def remove(postgres: Postgres, instance: dg.DagsterInstance, customer: str, decl
         found = removable(postgres, instance, customer, declared)
         started = _started(postgres, found)
         failpoint("erasure.before_export")
-        if not started["bundle"]:
+        is_blank = bool(prefixes(postgres.settings, customer)) and not found.logins and not found.stored  # never given a login, so nothing was ever written
+        if not started["bundle"] and not is_blank:
             bundle = next_bundle(folder or postgres.settings.home / "exports", customer)
             _export(postgres, lock, found, declared, bundle)
             started = _started(postgres, found, bundle=str(bundle.resolve()))
@@ -128,8 +138,10 @@ def present(postgres: Postgres, instance: dg.DagsterInstance) -> set[str]:
             found |= {name for (name,) in connection.execute(f"SELECT DISTINCT customer_id FROM platform.{table}")}
     with postgres.connect(ORCHESTRATOR, postgres.names.dagster) as connection:
         found |= {name for (name,) in connection.execute("SELECT DISTINCT partition FROM runs WHERE partition IS NOT NULL")}
-    lake, begun = Path(postgres.settings.lake_root), _removals(postgres)
-    return found | {path.name for path in lake.glob("*") if path.is_dir()} | {path.stem for path in begun.glob("*.json")}
+    configured, begun = postgres.settings, _removals(postgres)
+    if roots(configured) and has_login(configured):
+        found |= StoredObjects(configured).customers()
+    return found | {path.name for path in Path(configured.lake_root).glob("*") if path.is_dir()} | {path.stem for path in begun.glob("*.json")}
 
 
 @contextmanager
@@ -199,6 +211,10 @@ def _erased(postgres: Postgres, instance: dg.DagsterInstance, found: Places, sta
     failpoint("erasure.after_warehouse")
     _unlink(found.objects, Path(configured.lake_path(customer)))
     _unlink(found.landed, configured.landing_root / customer)
+    if found.stored or found.uploads:
+        store = StoredObjects(configured)
+        store.abort(customer, found.uploads)
+        store.delete(customer, found.stored)
     failpoint("erasure.after_files")
     with postgres.connect(ORCHESTRATOR, postgres.names.dagster) as connection:
         run_history.forget(connection, customer, found.runs)
@@ -210,6 +226,7 @@ def _erased(postgres: Postgres, instance: dg.DagsterInstance, found: Places, sta
         _unlink([path for path in [*found.scratch, *found.overlays] if Path(path).is_relative_to(root)], root)
     _forget_told(notices_file(configured), customer)
     kept = tuple(role for role in found.roles if not postgres.drop_role(role))
+    login_file(configured, customer).unlink(missing_ok=True)
     _blot_out(configured.home / "postgres" / "log", customer)
     failpoint("erasure.after_roles")
     _vacuum(postgres, tables)
@@ -289,7 +306,7 @@ def _certificate(postgres: Postgres, instance: dg.DagsterInstance, found: Places
     looked_for = needle(found.customer, [*started["words"], *canaries])
     made = Certificate(found.customer, postgres.settings.environment, started["began_at"], _now(), str(bundle) if bundle else None,
                        sha256_of(bundle) if bundle and bundle.exists() else None, started["before"], after.counts,
-                       tuple(_search(postgres, looked_for, [bundle] if bundle else [])), kept)
+                       tuple(_search(postgres, looked_for, [bundle] if bundle else [])), kept, tuple(prefixes(postgres.settings, found.customer)))
     exports = bundle.parent if bundle else postgres.settings.home / "exports"
     stem = bundle.stem if bundle else f"{found.customer}-again-{datetime.now(UTC):%Y%m%dT%H%M%S}"
     exports.mkdir(parents=True, exist_ok=True)
@@ -303,8 +320,13 @@ def _certificate(postgres: Postgres, instance: dg.DagsterInstance, found: Places
 def _search(postgres: Postgres, looked_for: re.Pattern[bytes], handed_over: list[Path]) -> Iterator[Scanned]:
     """Everything of this environment that a customer could stand in. The bundles and certificates of the customer itself are its own."""
     configured, names = postgres.settings, postgres.names
-    yield scan_files("lake", Path(configured.lake_root), looked_for)
-    yield scan_files("landing", configured.landing_root, looked_for)
+    for place, root in (("lake", Path(configured.lake_root)), ("landing", configured.landing_root)):
+        if place in roots(configured):
+            yield StoredObjects(configured).scan(place, looked_for)
+        else:
+            yield scan_files(place, root, looked_for)
+    if "landing" in roots(configured):
+        yield scan_files("landing not yet stored", configured.landing_root, looked_for)
     for place, database in (("warehouse dump", names.warehouse), ("lake catalog dump", names.lake), ("dagster dump with its event log", names.dagster)):
         yield scan_dump(place, postgres, database, looked_for)
     yield scan_files("logs of runs", configured.dagster_home, looked_for)
