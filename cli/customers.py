@@ -99,7 +99,7 @@ def _show(changes: list[Change], output: str, end: str) -> None:
 @click.option("--at", type=click.DateTime(["%Y-%m-%d"]), help="The day to judge freshness; default: today, by each customer's time zone.")
 @click.option("--format", "output", type=click.Choice(["table", "json"]), default="table")
 def status(customer_ids: tuple[str, ...], at: Any, output: str) -> None:
-    """Last run, freshness, open quarantine, live publication, rows, lake bytes and cost of each customer."""
+    """Next refresh by schedule, last run, freshness, open quarantine, live publication and whether it is held, rows, lake bytes and cost of each customer."""
     from cli.main import started
     from platform_assets.standing import standings
     from resources.orchestrator import instance
@@ -199,11 +199,12 @@ def _table(found: list[Standing]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("customer", "status", "last run", "when (UTC)", "freshness", "quarantine", "live", "since (UTC)", "rows", "lake", "cost of")
+    table = Table("customer", "status", "next due (UTC)", "last run", "when (UTC)", "freshness", "quarantine", "live", "since (UTC)", "rows", "lake", "cost of")
     for one in found:
-        table.add_row(one.customer, one.status, (one.run_state or "–").lower(), _moment(one.run_at), one.freshness, f"{one.quarantine_open:,}",
-                      str(one.publication or "–"), _moment(one.published_at), f"{one.live_rows:,}", size(one.lake_bytes), _cost(one))
-    Console(width=max(170, Console().width)).print(table)
+        live = f"{one.publication or '–'}{', held' if one.is_held else ''}"
+        table.add_row(one.customer, one.status, _moment(one.next_due_at), (one.run_state or "–").lower(), _moment(one.run_at), one.freshness,
+                      f"{one.quarantine_open:,}", live, _moment(one.published_at), f"{one.live_rows:,}", size(one.lake_bytes), _cost(one))
+    Console(width=max(190, Console().width)).print(table)
 
 
 def _cost(one: Standing) -> str:

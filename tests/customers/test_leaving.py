@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,29 @@ def test_status_of_all_customers_is_one_line_each(two: Place) -> None:
         assert one["lake_bytes"] == connection.execute("SELECT sum(bytes) FROM platform.lake_object").fetchone()[0]
     assert one["lake_bytes"] == sum(path.stat().st_size for path in files)
     assert STAYS in two.done("customers", "status")
+
+
+def test_status_says_when_a_customer_is_due_next_and_whether_its_figures_are_held(two: Place) -> None:
+    def status() -> dict[str, Any]:
+        return two.json("customers", "status", STAYS)[0]
+
+    assert (status()["next_due_at"], status()["is_held"]) == (None, False)
+    try:
+        two.declare(STAYS, direct_readers=True, schedule="30 5 1 1 *", time_zone="Asia/Kathmandu")  # UTC+5:45, without summer time
+        due = datetime.fromisoformat(status()["next_due_at"])
+        assert (due.month, due.day, due.hour, due.minute) == (12, 31, 23, 45)
+        assert timedelta() < due - datetime.now(UTC) <= timedelta(days=366)
+        assert f"{due:%Y-%m-%d %H:%M}" in two.done("customers", "status", STAYS)
+        two.declare(STAYS, direct_readers=True, schedule="30 5 1 1 *", status="paused")
+        assert status()["next_due_at"] is None
+    finally:
+        two.declare(STAYS, direct_readers=True)
+    with two.made.superuser(two.made.postgres.names.warehouse) as connection:
+        connection.execute("UPDATE platform.live_version SET is_pinned = true WHERE customer_id = %s", [STAYS])
+        held, told = status()["is_held"], two.done("customers", "status", STAYS)
+        connection.execute("UPDATE platform.live_version SET is_pinned = false WHERE customer_id = %s", [STAYS])
+    assert held
+    assert f"{status()['publication']}, held" in told
 
 
 def test_encryption_is_decided_before_the_first_run(two: Place) -> None:
