@@ -95,6 +95,12 @@ def missing(session: Session, schema: str, table: str, snapshot: int | None) -> 
     return sorted(name for path in files_of(session, schema, table, snapshot) if (name := _relative(session, path)) in gone)
 
 
+def absent(session: Session, schema: str, table: str, snapshot: int | None) -> list[str]:
+    """The files that a snapshot of a table names and that are not there, recorded or not, relative to the customer's part of the lake."""
+    named = [_relative(session, path) for path in files_of(session, schema, table, snapshot)]
+    return sorted(set(named) - _present(session, f"{schema}/{table}/", named))
+
+
 def resized(session: Session, qualified: str, paths: Iterable[str]) -> list[str]:
     """Of these files of a table, those whose size is not what was recorded."""
     rows = session.lock.execute("SELECT path, bytes FROM platform.lake_object WHERE customer_id = %s AND table_name = %s", [session.customer_id, qualified])
