@@ -76,6 +76,10 @@ class IsolationError(PermanentError):
     """A role, table, function or setting of the server that would let one customer reach another: nothing is opened until it is repaired."""
 
 
+class AuditError(PermanentError):
+    """Rows of a customer that somebody wants to see without saying why, where a reason is asked for."""
+
+
 class SettingsError(PermanentError):
     """A setting of the environment that cannot work, such as a socket path over 107 bytes."""
 

@@ -14,7 +14,7 @@ import dagster as dg
 from partitions.customers import CUSTOMERS
 from platform_assets.checks import checks_of
 from platform_assets.contracts import Contract, contract
-from platform_assets.isolation import isolation_report
+from platform_assets.isolation import isolation_report, isolation_schedule
 from platform_assets.joining import joining_sensor
 from platform_assets.notices import sensors
 from platform_assets.parameters import limits_of, rules_of
@@ -65,7 +65,7 @@ def definitions_of(domain: ModuleType) -> dg.Definitions:
         jobs=[dg.define_asset_job(f"{name}_customer", everything, partitions_def=CUSTOMERS, tags=RUN_TAGS,
                                   description=EVERYTHING)],
         resources=RESOURCES,
-        schedules=[upkeep_schedule()],
+        schedules=[upkeep_schedule(), isolation_schedule()],
         sensors=[*sensors(), joining_sensor(), refreshes_sensor(everything)],
         executor=dg.in_process_executor,
     )

@@ -26,7 +26,7 @@ from partitions.errors import BusyError, ErasureError
 from resources import run_history
 from resources.byte_scan import Scanned, needle, scan_dump, scan_files, token
 from resources.erasure_ledger import append, entry_of, synchronized
-from resources.erasure_places import Places, files_below, is_about, notices_file, rows_of, scratch_of, survey, tables_in_order
+from resources.erasure_places import Places, files_below, is_about, notices_file, own_files, rows_of, scratch_of, survey, tables_in_order
 from resources.export_bundle import next_bundle, sha256_of, write_bundle
 from resources.failpoints import failpoint
 from resources.object_store import login_file, prefixes
@@ -105,9 +105,10 @@ def remove(postgres: Postgres, instance: dg.DagsterInstance, customer: str, decl
         found = removable(postgres, instance, customer, declared)
         started = _started(postgres, found)
         failpoint("erasure.before_export")
-        is_blank = bool(prefixes(postgres.settings, customer)) and not found.logins and not found.stored  # never given a login, so nothing was ever written
+        configured = postgres.settings  # without a login of the store there is nothing of the customer's there that could be handed over
+        is_blank = bool(prefixes(configured, customer)) and not found.stored and not login_file(configured, customer).exists()
         if not started["bundle"] and not is_blank:
-            bundle = next_bundle(folder or postgres.settings.home / "exports", customer)
+            bundle = next_bundle(folder or configured.home / "exports", customer)
             _export(postgres, lock, found, declared, bundle)
             started = _started(postgres, found, bundle=str(bundle.resolve()))
         failpoint("erasure.after_export")
@@ -226,7 +227,8 @@ def _erased(postgres: Postgres, instance: dg.DagsterInstance, found: Places, sta
         _unlink([path for path in [*found.scratch, *found.overlays] if Path(path).is_relative_to(root)], root)
     _forget_told(notices_file(configured), customer)
     kept = tuple(role for role in found.roles if not postgres.drop_role(role))
-    login_file(configured, customer).unlink(missing_ok=True)
+    for path in own_files(configured, customer):
+        path.unlink(missing_ok=True)
     _blot_out(configured.home / "postgres" / "log", customer)
     failpoint("erasure.after_roles")
     _vacuum(postgres, tables)

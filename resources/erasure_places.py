@@ -16,6 +16,7 @@ from psycopg import sql
 
 from partitions.customers import CUSTOMERS
 from resources import run_history
+from resources.audit import head_file
 from resources.byte_scan import token
 from resources.object_store import login_file, prefixes
 from resources.postgres import MIGRATOR, ORCHESTRATOR, SUPERUSER, Postgres, lake_role, reader_role
@@ -47,7 +48,7 @@ class Places:
     overlays: list[str] = field(default_factory=list)
     told: int = 0  # lines of the notices' file
     roles: list[str] = field(default_factory=list)
-    logins: list[str] = field(default_factory=list)  # of the object store
+    own_files: list[str] = field(default_factory=list)  # its login of the object store, the head of its audit log
     words: list[str] = field(default_factory=list)
 
     @property
@@ -58,7 +59,7 @@ class Places:
             "lake objects": len(self.objects), "landed files": len(self.landed), "versions of stored objects": len(self.stored),
             "unfinished uploads": len(self.uploads), **{f"dagster {table}": rows for table, rows in self.history.items()},
             "run logs": len(self.logs), "scratch files": len(self.scratch), "kept parameter files": len(self.overlays), "notices told": self.told,
-            "roles": len(self.roles), "logins of the object store": len(self.logins),
+            "roles": len(self.roles), "files of its own": len(self.own_files),
         }
 
     @property
@@ -87,7 +88,12 @@ def survey(postgres: Postgres, instance: dg.DagsterInstance, customer: str) -> P
         [path for run in runs for path in files_below(configured.dagster_home / "storage" / run)],
         [path for folder in scratch_of(configured, customer) for path in files_below(folder)],
         [path for folder in sorted(kept.glob(f"*/customers/{customer}")) for path in files_below(folder)],
-        len(told_lines(notices_file(configured), customer)), roles, [str(path) for path in [login_file(configured, customer)] if path.exists()], words)
+        len(told_lines(notices_file(configured), customer)), roles, [str(path) for path in own_files(configured, customer) if path.exists()], words)
+
+
+def own_files(settings: Settings, customer: str) -> list[Path]:
+    """Files among those of the installation that are one customer's."""
+    return [login_file(settings, customer), head_file(settings, customer)]
 
 
 def tables_in_order(connection: psycopg.Connection) -> list[str]:

@@ -26,6 +26,7 @@ import pytest
 
 from partitions.errors import BusyError, ErasureError
 from platform_assets.upkeep import cost
+from resources.audit import head_file
 from resources.erasure import held, remove
 from resources.erasure_ledger import Erasure, ledger_file, synchronized
 from resources.erasure_places import survey
@@ -67,6 +68,8 @@ def two(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
         assert place.strata("land", name, "equipment_inventory", refused, "--period", "2024-10").exit_code == 1  # a refusal and a notice, told
     place.done("launch", STAYS, LEAVES, "--select", SELECTION)
     cost(place.made.postgres)
+    for name in (LEAVES, STAYS):
+        place.done("kpis", name, "--reason", f"CANARY-{name} asked")  # a row of the audit log, and a file with its head
     with place.made.superuser(place.made.postgres.names.warehouse) as connection:
         for name in (LEAVES, STAYS):
             for statement in PUBLISHED.split(";"):
@@ -141,10 +144,11 @@ def test_a_dry_run_lists_every_place_and_changes_nothing(two: Place) -> None:
     assert shown["roles"] == ["cust_leaves", "lake_leaves"]
     assert len(shown["landed"]) == 2
     assert shown["objects"] == [path for path in before[0]["files"] if "/lake/" in path]
-    assert {"platform.delivery": 2, "platform.refusal": 1, "greenit_platinum.equivalence": 1, "platform.storage": 1, "platform.platform_cost": 4}.items() <= \
+    assert {"platform.delivery": 2, "platform.refusal": 1, "greenit_platinum.equivalence": 1, "platform.storage": 1, "platform.platform_cost": 4, "platform.audit": 1}.items() <= \
         shown["rows"].items()
     assert shown["rows"]["platform.usage"] > 2
     assert shown["history"]["runs"] == len(shown["runs"]) == 2  # the one that worked, and the one whose encryption was wrong
+    assert shown["own_files"] == [str(head_file(two.made.settings, LEAVES))]
     assert shown["told"] == 3  # of the refused delivery, the row in quarantine, the run that failed
     assert "nothing was changed" in two.done("customers", "remove", LEAVES)
     assert (everything_of(two, LEAVES), everything_of(two, STAYS)) == before

@@ -95,7 +95,7 @@ def test_who_leaves_leaves_no_version_and_who_stays_keeps_each(two: Place, store
     shown = two.json("customers", "remove", GOES)
     assert sorted((kind, key) for kind, key, _ in before if kind == "Uploads") == [("Uploads", place.removeprefix(f"s3://{BUCKET}/")) for place, _ in shown["uploads"]]
     assert sorted([place, version] for place, version in shown["stored"]) == sorted([f"s3://{BUCKET}/{key}", version] for kind, key, version in before if kind != "Uploads")
-    assert shown["logins"] == [str(settings.secrets / f"s3_{GOES}")]
+    assert shown["own_files"] == [str(settings.secrets / f"s3_{GOES}")]
     assert everything(store, GOES) == before
 
     two.declare(GOES, status="leaving")
@@ -128,7 +128,7 @@ def test_who_leaves_leaves_no_version_and_who_stays_keeps_each(two: Place, store
     assert facts["clean"]
     counted = {one["place"]: (one["before"], one["after"]) for one in facts["places"]}
     assert counted["versions of stored objects"] == (len([one for one in before if one[0] != "Uploads"]), 0)
-    assert (counted["unfinished uploads"], counted["logins of the object store"]) == ((1, 0), (1, 0))  # before the first of the tries
+    assert (counted["unfinished uploads"], counted["files of its own"]) == ((1, 0), (1, 0))  # before the first of the tries
     assert {one["place"] for one in facts["scan"]} >= {"lake", "landing", "landing not yet stored"}
     assert any(f"s3://{BUCKET}/deep/lake/{GOES}/" in said and "revoke" in said for said in facts["out_of_reach"])
     assert not (settings.secrets / f"s3_{GOES}").exists()
