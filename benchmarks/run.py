@@ -191,7 +191,7 @@ def d_1000(installation: Installation, count: int) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("figures", nargs="*", default=[], help="P1, P2, P3, P8, C-P3, D-P2, D-P5, D-P9, D-1000; default: all (P4 comes with P1, C-P4 with C-P3)")
+    parser.add_argument("figures", nargs="*", default=[], help="P1, P2, P3, P8, C-P3, D-P2, D-P5, D-P9, D-1000; default: all (P4 is P1's, C-P4 C-P3's)")
     parser.add_argument("--lines", type=int, default=5_000_000, help="billing lines of P1 and P8")
     parser.add_argument("--assets", type=int, default=1_000_000, help="equipment lines of C-P3 and C-P4")
     parser.add_argument("--customers", type=int, default=200, help="customers of D-P2, besides its first 20")
