@@ -13,9 +13,11 @@ from partitions.customers import customer
 from platform_assets.collection import collect_customer
 from platform_assets.verification import all_contracts, verify
 from resources import lake_objects
+from resources.settings import PROJECT
 from tests.faults.reading import polling
 from tests.installation import LIVE, Installation, Run, billing, inventory
 from tests.lake import quarantine, session_for
+from tests.parameters.places import overlay, rows_of
 
 NAME = "rebuilt"
 PLATINUM = sorted(made.spec.qualified for made in all_contracts() if made.layer == "platinum")
@@ -173,6 +175,31 @@ def test_r5_a_second_roll_back_takes_the_first_one_back(ready: Installation) -> 
         assert CliRunner().invoke(strata, ["rollback", NAME]).exit_code == 0
     assert live(ready) == shown
     assert CliRunner().invoke(strata, ["rollback", NAME, "--release"]).exit_code == 0
+
+
+def test_r6_a_bad_parameter_is_taken_back_by_one_command_and_what_reads_it_alone_is_computed_again(ready: Installation) -> None:
+    """A factor ten times too high, in the customer's own file; rolled back at once, repaired, and only what hangs on that file is made anew."""
+    good, pointers, folder = figures(ready), live(ready), ready.settings.customers
+    shipped = {row["item_key"]: row["lifetime_id"] for row in rows_of(PROJECT / "parameters" / "device_lifetime.csv")}
+    made = overlay(PROJECT, NAME, "device_lifetime", {"like": shipped["laptop"], "lifetime_id": "too-short", "value": 0.1, "value_min": "", "value_max": ""}, to=folder)
+    try:
+        succeeded(ready.run(NAME))
+        assert figures(ready) != good
+        assert CliRunner().invoke(strata, ["rollback", NAME]).exit_code == 0
+        assert (figures(ready), live(ready)) == (good, pointers)
+        assert broken(ready) == []
+    finally:
+        made.unlink()
+    assert CliRunner().invoke(strata, ["rollback", NAME, "--release"]).exit_code == 0
+    before, run = newest(ready), succeeded(ready.run(NAME))
+    again = {table for table, (version, _) in newest(ready).items() if version != before[table][0]}
+    assert figures(ready) == good
+    computed = {name for name, facts in run.materialized.items() if "rows" in facts and not facts.get("unchanged")}
+    assert {"greenit_gold.impact"} <= again
+    assert not {table for table in again if "_bronze." in table or "_silver." in table}
+    assert "greenit_gold.activity" not in again
+    assert len(again) < LIVE, computed
+    assert broken(ready) == []
 
 
 def test_r5_what_was_never_published_or_is_gone_is_refused(ready: Installation) -> None:
