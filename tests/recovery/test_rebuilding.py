@@ -17,7 +17,7 @@ from resources.settings import PROJECT
 from tests.faults.reading import polling
 from tests.installation import LIVE, Installation, Run, billing, inventory
 from tests.lake import quarantine, session_for
-from tests.parameters.places import overlay, rows_of
+from tests.parameters.places import overlay
 
 NAME = "rebuilt"
 PLATINUM = sorted(made.spec.qualified for made in all_contracts() if made.layer == "platinum")
@@ -180,8 +180,7 @@ def test_r5_a_second_roll_back_takes_the_first_one_back(ready: Installation) -> 
 def test_r6_a_bad_parameter_is_taken_back_by_one_command_and_what_reads_it_alone_is_computed_again(ready: Installation) -> None:
     """A factor ten times too high, in the customer's own file; rolled back at once, repaired, and only what hangs on that file is made anew."""
     good, pointers, folder = figures(ready), live(ready), ready.settings.customers
-    shipped = {row["item_key"]: row["lifetime_id"] for row in rows_of(PROJECT / "parameters" / "device_lifetime.csv")}
-    made = overlay(PROJECT, NAME, "device_lifetime", {"like": shipped["laptop"], "lifetime_id": "too-short", "value": 0.1, "value_min": "", "value_max": ""}, to=folder)
+    made = overlay(PROJECT, NAME, "grid_factor", {"like": "owid-fra-2024-gwp", "grid_id": "own-fra-2024", "value": 0.9}, to=folder)
     try:
         succeeded(ready.run(NAME))
         assert figures(ready) != good
