@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.audit import person
 from partitions.customers import Customer, check_id, customer, load_customers
 from partitions.errors import ErasureError
 from resources.postgres import Postgres
@@ -135,8 +136,9 @@ def storage_policy(customer_id: str | None, of_removal: bool) -> None:
 @click.option("--confirm", metavar="CUSTOMER", help="The id once more: really remove it. Without it nothing is changed.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="The folder of the export bundle and certificate; default: $STRATA_HOME/exports.")
 @click.option("--canary", "canaries", multiple=True, help="A word that only this customer's data hold, to search for besides its id and accounts.")
+@click.option("--who", help="Who removes it, for the certificate; default: $STRATA_USER, else the user of this computer.")
 @click.option("--format", "output", type=click.Choice(["text", "json"]), default="text")
-def remove_customer(customer_id: str, confirm: str | None, out: Path | None, canaries: tuple[str, ...], output: str) -> None:
+def remove_customer(customer_id: str, confirm: str | None, out: Path | None, canaries: tuple[str, ...], who: str | None, output: str) -> None:
     """Show every place where something of a leaving CUSTOMER lies; with --confirm export it, erase it, and certify that.
 
     Exit code 1 if its id or accounts still stand anywhere afterwards."""
@@ -153,7 +155,7 @@ def remove_customer(customer_id: str, confirm: str | None, out: Path | None, can
     if confirm != name:
         raise click.UsageError("--confirm does not repeat the customer's id")
     declared = customer(name, folder) if (folder / f"{name}.yaml").is_file() else None
-    made = remove(postgres, instance(postgres), name, declared, out, canaries)
+    made = remove(postgres, instance(postgres), name, declared, out, canaries, person(who))
     click.echo(json.dumps(made.facts, indent=1) if output == "json" else made.text, nl=output == "json")
     sys.exit(not made.is_clean)
 

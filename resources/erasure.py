@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,9 @@ from psycopg import sql
 from partitions.customers import CUSTOMERS, UNFINISHED, Customer, check_id
 from partitions.errors import BusyError, ErasureError
 from resources import run_history
+from resources.audit import record
 from resources.byte_scan import Scanned, needle, scan_dump, scan_files, token
+from resources.erasure_certificate import Certificate
 from resources.erasure_ledger import append, entry_of, synchronized
 from resources.erasure_places import Places, files_below, is_about, notices_file, own_files, rows_of, scratch_of, survey, tables_in_order
 from resources.export_bundle import next_bundle, sha256_of, write_bundle
@@ -33,55 +35,6 @@ from resources.object_store import login_file, prefixes
 from resources.postgres import MIGRATOR, ORCHESTRATOR, SUPERUSER, Postgres, lake_role
 from resources.session import RunIdentity, Session
 from resources.stored_objects import StoredObjects, has_login, roots
-
-COPIED = "it holds the customer's data and is handed over; delete it afterwards"
-OUT_OF_REACH = ["backups of databases and disks: `strata up` removes the customer again after a restore", "pages that `strata datadocs` wrote elsewhere",
-                "the customer's file and overlays in Git, and Git's history", "mail and webhooks that were sent"]
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """What was there, what is there now, and where the customer's id or accounts still stand."""
-
-    customer: str
-    environment: str
-    began_at: str
-    ended_at: str
-    bundle: str | None
-    bundle_sha256: str | None
-    before: Mapping[str, int]
-    after: Mapping[str, int]
-    scanned: tuple[Scanned, ...]
-    kept_roles: tuple[str, ...] = ()
-    prefixes: tuple[str, ...] = ()  # on an object store
-
-    @property
-    def out_of_reach(self) -> list[str]:
-        """What a removal cannot undo, for a person to do."""
-        user = f"the object store's own user of this customer: revoke there whoever has a policy for {' and '.join(self.prefixes)}"
-        return [*OUT_OF_REACH, *([user] if self.prefixes else [])]
-
-    @property
-    def is_clean(self) -> bool:
-        return not any(self.after.values()) and not any(one.hits for one in self.scanned)
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        places = [{"place": place, "before": self.before.get(place, 0), "after": self.after.get(place, 0)} for place in sorted({*self.before, *self.after})]
-        return {"customer": self.customer, "environment": self.environment, "began_at": self.began_at, "ended_at": self.ended_at, "clean": self.is_clean,
-                "bundle": self.bundle, "bundle_sha256": self.bundle_sha256, "places": places, "scan": [asdict(one) for one in self.scanned],
-                "roles_kept_for_other_environments": list(self.kept_roles), "out_of_reach": self.out_of_reach}
-
-    @property
-    def text(self) -> str:
-        things, size, hits = sum(self.before.values()), sum(one.bytes for one in self.scanned), sum(one.hits for one in self.scanned)
-        found = [f"  {one.place}: {one.hits} ({', '.join(one.first)})" for one in self.scanned if one.hits]
-        return "\n".join([
-            f"Customer {self.customer} was removed from {self.environment} between {self.began_at} and {self.ended_at}.",
-            f"Before: {things:,} things in {sum(1 for number in self.before.values() if number)} places. After: {sum(self.after.values()):,}.",
-            f"Searched for its id and accounts in {size:,} bytes of {', '.join(one.place for one in self.scanned)}: {hits} found.",
-            *found, f"Export bundle: {Path(self.bundle).name}, sha256 {self.bundle_sha256}; {COPIED}." if self.bundle else "No export bundle was made.",
-            "Out of reach: " + "; ".join(self.out_of_reach) + "."]) + "\n"
 
 
 def removable(postgres: Postgres, instance: dg.DagsterInstance, customer: str, declared: Customer | None) -> Places:
@@ -99,18 +52,22 @@ def removable(postgres: Postgres, instance: dg.DagsterInstance, customer: str, d
 
 
 def remove(postgres: Postgres, instance: dg.DagsterInstance, customer: str, declared: Customer | None, folder: Path | None = None,
-           canaries: Iterable[str] = ()) -> Certificate:
-    """Export and erase a customer. After a crash the same call goes on where it stopped. Raises ErasureError or BusyError before anything is touched."""
+           canaries: Iterable[str] = (), operator: str = "unknown") -> Certificate:
+    """Export and erase a customer; `operator` stands in the certificate. After a crash the same call goes on where it stopped.
+
+    Raises ErasureError or BusyError before anything is touched.
+    """
     with held(postgres, customer) as lock:
         found = removable(postgres, instance, customer, declared)
-        started = _started(postgres, found)
+        started = _started(postgres, found, operator)
         failpoint("erasure.before_export")
         configured = postgres.settings  # without a login of the store there is nothing of the customer's there that could be handed over
         is_blank = bool(prefixes(configured, customer)) and not found.stored and not login_file(configured, customer).exists()
         if not started["bundle"] and not is_blank:
             bundle = next_bundle(folder or configured.home / "exports", customer)
-            _export(postgres, lock, found, declared, bundle)
-            started = _started(postgres, found, bundle=str(bundle.resolve()))
+            handed_over = _export(postgres, lock, found, declared, bundle)
+            record(postgres, customer, operator, "customers remove", bundle.name, "the customer leaves", handed_over)
+            started = _started(postgres, found, operator, bundle=str(bundle.resolve()))
         failpoint("erasure.after_export")
         append(postgres, customer)
         failpoint("erasure.after_ledger")
@@ -125,7 +82,7 @@ def replay(postgres: Postgres, instance: dg.DagsterInstance) -> list[Certificate
         if entry_of(ledger, customer):
             with held(postgres, customer):
                 found = survey(postgres, instance, customer)
-                certificates.append(_erased(postgres, instance, found, _started(postgres, found), ()))
+                certificates.append(_erased(postgres, instance, found, _started(postgres, found, "a replay of the ledger"), ()))
     return certificates
 
 
@@ -165,10 +122,10 @@ def _started_file(postgres: Postgres, customer: str) -> Path:
     return _removals(postgres) / f"{customer}.json"
 
 
-def _started(postgres: Postgres, found: Places, **more: Any) -> dict[str, Any]:
+def _started(postgres: Postgres, found: Places, operator: str, **more: Any) -> dict[str, Any]:
     """What the first start of this removal wrote down: the counts before, the words to look for, the bundle."""
     path = _started_file(postgres, found.customer)
-    now = {"began_at": _now(), "before": found.counts, "words": found.words, "bundle": None}
+    now = {"began_at": _now(), "before": found.counts, "words": found.words, "operator": operator, "bundle": None}
     kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else now
     if more or not path.exists():
         kept |= more
@@ -179,8 +136,8 @@ def _started(postgres: Postgres, found: Places, **more: Any) -> dict[str, Any]:
     return kept
 
 
-def _export(postgres: Postgres, lock: psycopg.Connection, found: Places, declared: Customer | None, bundle: Path) -> None:
-    """The bundle, through a session under the lock that is held already."""
+def _export(postgres: Postgres, lock: psycopg.Connection, found: Places, declared: Customer | None, bundle: Path) -> int:
+    """The bundle, through a session under the lock that is held already; returns the rows in it."""
     if not found.roles or not found.catalog:
         postgres.ensure_lake_role(found.customer)
     with postgres.connect(SUPERUSER, postgres.names.lake) as connection:
@@ -191,7 +148,7 @@ def _export(postgres: Postgres, lock: psycopg.Connection, found: Places, declare
     session = Session(postgres.settings, postgres, known, RunIdentity("removal", None, "removal", "removal"))
     session.lock = lock
     try:
-        write_bundle(session, bundle)
+        return sum(entry.rows for entry in write_bundle(session, bundle))
     finally:
         session.close()
 
@@ -308,7 +265,8 @@ def _certificate(postgres: Postgres, instance: dg.DagsterInstance, found: Places
     looked_for = needle(found.customer, [*started["words"], *canaries])
     made = Certificate(found.customer, postgres.settings.environment, started["began_at"], _now(), str(bundle) if bundle else None,
                        sha256_of(bundle) if bundle and bundle.exists() else None, started["before"], after.counts,
-                       tuple(_search(postgres, looked_for, [bundle] if bundle else [])), kept, tuple(prefixes(postgres.settings, found.customer)))
+                       tuple(_search(postgres, looked_for, [bundle] if bundle else [])), kept,
+                       tuple(prefixes(postgres.settings, found.customer)), started["operator"])
     exports = bundle.parent if bundle else postgres.settings.home / "exports"
     stem = bundle.stem if bundle else f"{found.customer}-again-{datetime.now(UTC):%Y%m%dT%H%M%S}"
     exports.mkdir(parents=True, exist_ok=True)

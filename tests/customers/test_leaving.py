@@ -201,7 +201,7 @@ def test_who_leaves_is_exported_erased_and_certified_and_who_stays_is_untouched(
     assert len(points) == 10
     for point in points[:-1]:
         monkeypatch.setenv("FAILPOINT", f"{point}:raise")
-        died = two.strata("customers", "remove", LEAVES, "--confirm", LEAVES)
+        died = two.strata("customers", "remove", LEAVES, "--confirm", LEAVES, "--who", "sam")
         assert str(died.exception) == f"fail point {point}"
         assert everything_of(two, STAYS) == stays
     monkeypatch.delenv("FAILPOINT")
@@ -209,8 +209,9 @@ def test_who_leaves_is_exported_erased_and_certified_and_who_stays_is_untouched(
                             capture_output=True, env={**os.environ, "PYTHONPATH": str(PROJECT), "FAILPOINT": f"{points[-1]}:kill9"})
     assert killed.returncode == -signal.SIGKILL
 
-    facts = two.json("customers", "remove", LEAVES, "--confirm", LEAVES)
+    facts = two.json("customers", "remove", LEAVES, "--confirm", LEAVES, "--who", "somebody else")
     assert facts["clean"]
+    assert facts["operator"] == "sam"  # who began it
     assert {one["place"]: one["before"] for one in facts["places"]} == before.counts  # as it was before the first of the ten tries
     assert {one["after"] for one in facts["places"]} == {0}
     assert {one["place"]: one["hits"] for one in facts["scan"]} == dict.fromkeys(

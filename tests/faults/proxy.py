@@ -17,7 +17,7 @@ class CommitCutter:
     or, with `is_carried_out` false, swallowed itself."""
 
     def __init__(self, folder: Path, server: Path) -> None:
-        self.is_carried_out = True
+        self.folder, self.is_carried_out = folder, True
         self.server, self.cuts, self._armed = server, 0, threading.Event()
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(folder / SOCKET))

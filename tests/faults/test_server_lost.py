@@ -1,8 +1,6 @@
 """PostgreSQL dies, or a connection does, at the worst moment: readers keep what they had, nothing is written twice, the next run heals."""
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -78,7 +76,7 @@ def test_a_server_that_dies_while_gold_loads_or_pointers_move_keeps_the_old_figu
     assert broken(installation, name) == []
 
 
-@pytest.mark.parametrize("point", ["lake.after_insert", "lake.before_commit", "lake.after_commit"])
+@pytest.mark.parametrize("point", ["lake.before_commit", "lake.after_commit"])
 def test_a_server_that_dies_while_the_lake_is_written_loses_no_row_and_writes_none_twice(
     installation: Installation, name: str, point: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -110,7 +108,7 @@ def test_a_server_that_dies_while_the_lake_is_written_loses_no_row_and_writes_no
     assert broken(installation, name) == []
 
 
-@pytest.mark.parametrize("days", [-1, 1, -366])
+@pytest.mark.parametrize("days", [-1, 366])
 def test_versions_and_deliveries_go_by_their_numbers_whatever_the_clock_said(installation: Installation, name: str, tmp_path: Path, days: int) -> None:
     """F10: all that there is was written while the server's clock was days ahead or behind; then it was set right."""
     with installation.superuser(installation.postgres.names.warehouse) as connection:
@@ -127,16 +125,6 @@ def test_versions_and_deliveries_go_by_their_numbers_whatever_the_clock_said(ins
     assert all(now > then for now, then in zip(shown(installation, name), before, strict=True))
     collect_customer(session_for(installation, name))
     assert broken(installation, name) == []
-
-
-@pytest.fixture
-def cutter(installation: Installation) -> Iterator[CommitCutter]:
-    folder = Path(tempfile.mkdtemp(prefix="strata-cut-"))
-    made = CommitCutter(folder, installation.settings.runtime)
-    made.folder = folder
-    yield made
-    made.close()
-    shutil.rmtree(folder)
 
 
 def through(installation: Installation, cutter: CommitCutter, name: str) -> Session:

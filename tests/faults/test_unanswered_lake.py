@@ -4,8 +4,6 @@ DuckLake takes such a commit for failed and deletes the files of the transaction
 """
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import count
@@ -41,16 +39,6 @@ def name(installation: Installation, tmp_path: Path) -> Iterator[str]:
         second.write_text(second.read_text() + "broken line\n")
         installation.land(made, "equipment_inventory", [second])
         yield made
-
-
-@pytest.fixture
-def cutter(installation: Installation) -> Iterator[CommitCutter]:
-    folder = Path(tempfile.mkdtemp(prefix="strata-cut-"))
-    made = CommitCutter(folder, installation.settings.runtime)
-    made.folder = folder
-    yield made
-    made.close()
-    shutil.rmtree(folder)
 
 
 @pytest.fixture
