@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any, NamedTuple
 
 from partitions.errors import ErasureError
@@ -20,7 +21,7 @@ from resources.object_store import SCHEME, client_of, is_remote, prefixes, read_
 from resources.settings import Settings
 
 LOGIN = "s3-removal"
-AT_ONCE = 8  # requests to delete; boto3 keeps ten connections
+AT_ONCE, PAGE = 8, 1_000  # requests side by side, of the ten connections that boto3 keeps; objects of a listing at a time
 BLOCK_BYTES = 1 << 20
 OBJECT_ACTIONS = ("s3:GetObject", "s3:GetObjectVersion", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:AbortMultipartUpload")
 LIST_ACTIONS = ("s3:ListBucket", "s3:ListBucketVersions")
@@ -138,12 +139,15 @@ class StoredObjects:
         """Every version of every object below the root `lake` or `landing`, its path there included, read through in blocks."""
         root, size, hits, parts = roots(self.settings)[name], 0, 0, 0
         first: list[str] = []
-        for stored, has_content in self.below(root):
-            path = stored.place.removeprefix(root)
-            content, found = self._read_through(stored, looked_for) if has_content else (0, 0)
-            found += len(looked_for.findall(path.encode()))
-            parts, size, hits = parts + 1, size + content, hits + found
-            first += [path] if found else []
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            listed = self.below(root)
+            while some := list(islice(listed, PAGE)):
+                read = pool.map(lambda one: self._read_through(one[0], looked_for) if one[1] else (0, 0), some)
+                for (stored, _), (content, found) in zip(some, read, strict=True):
+                    path = stored.place.removeprefix(root)
+                    found += len(looked_for.findall(path.encode()))
+                    parts, size, hits = parts + 1, size + content, hits + found
+                    first += [path] if found else []
         return Scanned(name, parts, size, hits, tuple(dict.fromkeys(first))[:SHOWN])
 
     def _read_through(self, stored: Stored, looked_for: re.Pattern[bytes]) -> tuple[int, int]:
