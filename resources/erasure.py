@@ -92,7 +92,7 @@ def present(postgres: Postgres, instance: dg.DagsterInstance) -> set[str]:
 
     found = set(standing(postgres, instance).parts)
     with postgres.connect(MIGRATOR) as connection:
-        for table in ("delivery", "table_version", "fence", "notice"):
+        for table in ("delivery", "table_version", "fence", "notice", "audit"):
             found |= {name for (name,) in connection.execute(f"SELECT DISTINCT customer_id FROM platform.{table}")}
     with postgres.connect(ORCHESTRATOR, postgres.names.dagster) as connection:
         found |= {name for (name,) in connection.execute("SELECT DISTINCT partition FROM runs WHERE partition IS NOT NULL")}

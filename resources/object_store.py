@@ -138,7 +138,11 @@ class ObjectStore:
         yield from self.listed(prefix)
 
     def listed(self, prefix: str) -> dict[str, tuple[int, datetime]]:
-        """Place -> bytes and the time of writing, of everything below a prefix: a request for each thousand."""
+        """Place -> bytes and the time of writing, of everything below a prefix: a request for each thousand. Raises SettingsError where the login may not."""
         bucket, key = split(prefix)
-        pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
-        return {f"{SCHEME}{bucket}/{found['Key']}": (found["Size"], found["LastModified"]) for page in pages for found in page.get("Contents", [])}
+        try:
+            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
+            return {f"{SCHEME}{bucket}/{found['Key']}": (found["Size"], found["LastModified"]) for page in pages for found in page.get("Contents", [])}
+        except self.client.exceptions.ClientError as error:
+            raise SettingsError(f"the object store does not list this customer's part of it: {error.response['Error']['Code']}", customer=self.customer,
+                                fix=f"let the login list its prefixes: `strata customers storage-policy {self.customer}`") from None

@@ -53,8 +53,8 @@ def ask_stores(postgres: Postgres, customer: Customer, specs: Sequence[TableSpec
         looked.add("I5", 1, _scratch(session))
     except BusyError:
         looked.unseen[customer.id] = "a run is under way"
-    except SettingsError:
-        looked.unseen[customer.id] = "never applied"
+    except SettingsError as error:
+        looked.unseen[customer.id] = "never applied" if "has no secret" in error.problem else error.problem
     finally:
         session.close()
     return looked
@@ -152,6 +152,8 @@ def _look_at_landing(session: Session, looked: Looked, contents: bool) -> None:
     """Every accepted file lies where it was registered, and nothing else does for longer than a day."""
     rows = session.lock.execute("SELECT source, path, readable, rejects, bytes, sha256 FROM platform.delivery WHERE customer_id = %s",
                                 [session.customer_id]).fetchall()
+    if not rows and is_remote(session.settings.landing_store or ""):
+        return  # who never delivered need not have a login yet
     there, hash_of = _landed(session)
     named, found = set(), []
     for source, path, readable, rejects, size, sha in rows:

@@ -79,6 +79,15 @@ def test_the_look_at_invariants_sees_what_lies_on_the_store(done: Run, remote: I
         root.put_object(Bucket=BUCKET, Key=key, Body=kept)
         assert [(invariant, said[1] in problem) for invariant, problem in told] == [(said[0], True)], told
     assert looked() == []
+    login_of_own = remote.settings.secrets / f"s3_{OWN}"
+    kept_login = login_of_own.read_text()
+    try:
+        login_of_own.write_text(json.dumps({"key_id": store.keys[OWN][0], "secret": "another one"}))
+        seen = ask_stores(remote.postgres, found, [made.spec for made in all_contracts()])
+    finally:
+        login_of_own.write_text(kept_login)
+    assert "does not list this customer's part of it" in seen.unseen[OWN]
+    assert seen.broken == []  # a store that does not answer says nothing against anybody
 
 
 def foreign_keys(store: Store) -> list[str]:
