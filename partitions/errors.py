@@ -88,6 +88,10 @@ class MigrationError(PermanentError):
     """A migration that may not be applied: edited after it was applied, out of order, badly named; or a database that is ahead of this release."""
 
 
+class AuditError(PermanentError):
+    """Rows of a customer that somebody wants to see without saying why, where a reason is asked for."""
+
+
 class SettingsError(PermanentError):
     """A setting of the environment that cannot work, such as a socket path over 107 bytes."""
 

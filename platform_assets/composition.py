@@ -14,7 +14,7 @@ import dagster as dg
 from partitions.customers import CUSTOMERS
 from platform_assets.checks import checks_of
 from platform_assets.contracts import Contract, code_of, contract
-from platform_assets.isolation import isolation_report
+from platform_assets.isolation import isolation_report, isolation_schedule
 from platform_assets.joining import joining_sensor
 from platform_assets.notices import run_sensors, stale_sensor
 from platform_assets.parameters import limits_of, rules_of
@@ -74,7 +74,7 @@ def definitions_of(domain: ModuleType) -> dg.Definitions:
         jobs=[dg.define_asset_job(f"{name}_customer", everything, partitions_def=CUSTOMERS, tags=RUN_TAGS,
                                   description=EVERYTHING)],
         resources={"sessions": sessions_of(name, code), **IO_MANAGERS},
-        schedules=[upkeep_schedule()] if policy.automatic_scheduling else [],
+        schedules=[upkeep_schedule(), isolation_schedule()] if policy.automatic_scheduling else [],
         sensors=[*run_sensors(), joining_sensor(), *(starting_sensors(policy, everything, name, code) if policy.automatic_scheduling else [])],
         executor=dg.in_process_executor,
     )
