@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from cli.backfill import backfill
+from cli.components import serve as components
 from cli.customers import customers, reconciled, refuse_erased, replayed
 from cli.parameters import parameters
 from cli.quarantine import quarantine
@@ -380,6 +381,9 @@ def ui(port: int) -> None:
     postgres = started()
     reconciled(postgres, load_customers(settings().customers))
     serve(postgres, port)
+
+
+strata.add_command(components)
 
 
 @strata.command()

@@ -4,7 +4,7 @@ What belongs here: calling the tool. What does not: SQL (migrations/).
 """
 from __future__ import annotations
 
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 from resources.postgres import MIGRATOR, Postgres
 from resources.settings import PROJECT
@@ -17,8 +17,9 @@ def migrate(postgres: Postgres) -> list[str]:
     from yoyo import get_backend, read_migrations
 
     p = postgres.parameters(MIGRATOR, postgres.names.warehouse)
-    server = f"/{p['dbname']}?host={quote(p['host'], safe='')}" if p["host"].startswith("/") else f"{p['host']}:{p.get('port', 5432)}/{p['dbname']}"
-    backend = get_backend(f"postgresql+psycopg://{p['user']}:{quote(p['password'], safe='')}@{server}")
+    server = f"/{p['dbname']}" if p["host"].startswith("/") else f"{p['host']}:{p.get('port', 5432)}/{p['dbname']}"
+    options = urlencode({**({"host": p["host"]} if p["host"].startswith("/") else {}), **postgres.tls})
+    backend = get_backend(f"postgresql+psycopg://{p['user']}:{quote(p['password'], safe='')}@{server}?{options}")
     try:
         with backend.lock():
             missing = backend.to_apply(read_migrations(str(FOLDER)))

@@ -53,15 +53,15 @@ def _attach(connection: duckdb.DuckDBPyConnection, settings: Settings, postgres:
         Path(lake_path).mkdir(parents=True, exist_ok=True)
     _secret(connection, "lake_login", "postgres", _login(postgres.parameters(role, names.lake)))
     try:
-        connection.execute(f"ATTACH 'ducklake:postgres:' AS lake (META_SECRET 'lake_login', DATA_PATH '{_quoted(lake_path)}', METADATA_SCHEMA '{role}', "
-                           f"META_SCHEMA '{role}', DATA_INLINING_ROW_LIMIT 0, ENCRYPTED {str(customer.encrypted).lower()})")
+        connection.execute(f"ATTACH 'ducklake:postgres:{_encryption(postgres)}' AS lake (META_SECRET 'lake_login', METADATA_SCHEMA '{role}', META_SCHEMA '{role}', "
+                           f"DATA_PATH '{_quoted(lake_path)}', DATA_INLINING_ROW_LIMIT 0, ENCRYPTED {str(customer.encrypted).lower()})")
     except duckdb.InvalidInputException as error:
         if "Failed to set encryption" not in str(error):
             raise
         raise CustomerError("encryption of a lake is decided before its first run", customer=customer.id,
                             fix="put `encrypted` back in the customer's file") from None
     _secret(connection, "warehouse_login", "postgres", _login(postgres.parameters(role, names.warehouse)))
-    connection.execute("ATTACH '' AS warehouse (TYPE postgres, SECRET warehouse_login)")
+    connection.execute(f"ATTACH '{_encryption(postgres)}' AS warehouse (TYPE postgres, SECRET warehouse_login)")
     connection.execute(f"SET ducklake_max_retry_count = 100; SET pg_connection_limit = {limits.scanners}")
     connection.execute("SET pg_use_binary_copy = false")  # 200 k rows with four DECIMAL(38,18): 0.8 s as text, 3.2 s as binary
 
@@ -91,6 +91,17 @@ def _login(parameters: dict[str, str]) -> dict[str, str]:
     """libpq's parameters as options of a secret."""
     named = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password", "DATABASE": "dbname"}
     return {option: parameters[key] for option, key in named.items() if key in parameters}
+
+
+def _encryption(postgres: Postgres) -> str:
+    """What the server's address says of encryption, which DuckDB's secrets have no options for, as it is written inside of a quoted text."""
+    return _quoted(" ".join(f"{key}={_value(value)}" for key, value in postgres.tls.items()))
+
+
+def _value(text: str) -> str:
+    """A value of a connection string."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _secret(connection: duckdb.DuckDBPyConnection, name: str, kind: str, options: dict[str, str], scope: str | None = None) -> None:
