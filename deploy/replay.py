@@ -30,6 +30,7 @@ HOST_FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc")
 PASSED = re.compile(r"PIP_|UV_|SSL_CERT_|REQUESTS_CA|(?:HTTPS?|NO|ALL)_PROXY$", re.IGNORECASE)  # how this machine reaches a package registry
 VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 ASSIGNED = re.compile(r"([A-Za-z_][A-Za-z0-9_.]*)=(.*)", re.DOTALL)
+INSTRUCTIONS = ("ARG", "FROM", "WORKDIR", "ENV", "COPY", "RUN", "USER", "LABEL", "ENTRYPOINT", "CMD")
 CONFIGURATION = "image.json"
 
 
@@ -90,7 +91,7 @@ def parse(text: str) -> list[Step]:
 
 
 def _known(step: Step) -> None:
-    allowed: Mapping[str, set[str]] = {name: set() for name in ("ARG", "FROM", "WORKDIR", "ENV", "RUN", "USER", "LABEL", "ENTRYPOINT", "CMD")} | {"COPY": {"from"}}
+    allowed = {name: {"from"} if name == "COPY" else set() for name in INSTRUCTIONS}
     if step.name not in allowed:
         raise ReplayError(f"line {step.line}: {step.name} is no instruction that can be replayed ({', '.join(sorted(allowed))})")
     if foreign := set(step.options) - allowed[step.name]:
@@ -299,7 +300,7 @@ def main() -> None:
             build(PROJECT, given.folder.resolve(), dict(one.split("=", 1) for one in given.build_arg))
         else:
             command = container(given.folder.resolve(), given.state.resolve(), given.words, dict(one.split("=", 1) for one in given.env))
-            os.execvp(command[0], command)
+            os.execvp(command[0], command)  # noqa: S606  no shell wanted
     except ReplayError as error:
         sys.exit(f"ReplayError: {error}")
 

@@ -53,8 +53,8 @@ def _attach(connection: duckdb.DuckDBPyConnection, settings: Settings, postgres:
         Path(lake_path).mkdir(parents=True, exist_ok=True)
     _secret(connection, "lake_login", "postgres", _login(postgres.parameters(role, names.lake)))
     try:
-        connection.execute(f"ATTACH 'ducklake:postgres:{_encryption(postgres)}' AS lake (META_SECRET 'lake_login', METADATA_SCHEMA '{role}', META_SCHEMA '{role}', "
-                           f"DATA_PATH '{_quoted(lake_path)}', DATA_INLINING_ROW_LIMIT 0, ENCRYPTED {str(customer.encrypted).lower()})")
+        connection.execute(f"ATTACH 'ducklake:postgres:{_encryption(postgres)}' AS lake (META_SECRET 'lake_login', METADATA_SCHEMA '{role}', "
+                           f"META_SCHEMA '{role}', DATA_PATH '{_quoted(lake_path)}', DATA_INLINING_ROW_LIMIT 0, ENCRYPTED {str(customer.encrypted).lower()})")
     except duckdb.InvalidInputException as error:
         if "Failed to set encryption" not in str(error):
             raise
