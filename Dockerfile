@@ -1,7 +1,7 @@
 # The image of one code location: webserver, daemon, code server, runs and the commands, each by its own words (`strata serve …`).
 # No Docker here? `make replay` executes these very steps in a folder. Only what deploy/replay.py knows is used: one instruction a line, no heredoc.
 #
-#   docker build --build-arg BASE_IMAGE=python:3.11-slim-bookworm@sha256:<digest> --build-arg COMMIT=$(git rev-parse HEAD) --build-arg REF=v1.2.3 .
+#   docker build --build-arg BASE_IMAGE=python:3.11-slim-bookworm@sha256:<digest> --build-arg COMMIT=$(git rev-parse HEAD) --build-arg REF=refs/tags/v1.2.3 .
 #
 # BASE_IMAGE has no default: a base is named by its digest (`make image` refuses anything else), so that the same commit builds the same image.
 ARG BASE_IMAGE
@@ -23,7 +23,7 @@ ARG COMMIT
 ARG REF
 LABEL org.opencontainers.image.title="strata" org.opencontainers.image.revision="${COMMIT}" org.opencontainers.image.version="${REF}" org.opencontainers.image.licenses="Apache-2.0" strata.location="${LOCATION}"
 COPY --from=build /opt/strata /opt/strata
-RUN test -n "${COMMIT}" || { echo "COMMIT is not given: an image says which code it holds" >&2; exit 1; }
+RUN echo "${COMMIT} ${REF}" | grep -Eqx '([0-9a-f]{40}|[0-9a-f]{64}) refs/(tags|heads)/[A-Za-z0-9][A-Za-z0-9._/-]*' || { echo "COMMIT (the whole hash) and REF (refs/tags/… or refs/heads/…) say which code an image holds" >&2; exit 1; }
 RUN mkdir -p /var/lib/strata && chown 10001:10001 /var/lib/strata && chmod 0700 /var/lib/strata
 ENV PATH=/opt/strata/venv/bin:/usr/local/bin:/usr/bin:/bin PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 OPENBLAS_NUM_THREADS=1 HOME=/tmp
 ENV STRATA_HOME=/var/lib/strata STRATA_RUNTIME=/tmp/strata STRATA_LOCATION=${LOCATION} STRATA_COMMIT=${COMMIT} STRATA_REF=${REF}

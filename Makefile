@@ -9,8 +9,8 @@ CHART := build/chart-env
 TCP := build/tcp-env
 LOCKED := --generate-hashes --no-header --no-annotate --no-strip-extras --no-emit-index-url --no-emit-find-links --python-version 3.11
 LOCATION ?= greenit
-COMMIT ?= $(shell git rev-parse --short=12 HEAD)$(shell [ -z "$$(git status --porcelain)" ] || echo +dirty)
-REF ?= $(shell git describe --tags --exact-match 2>/dev/null || git rev-parse --abbrev-ref HEAD)
+COMMIT ?= $(shell git rev-parse HEAD)
+REF ?= $(shell git describe --tags --exact-match --match 'v[0-9]*' 2>/dev/null | sed 's,^,refs/tags/,' | grep . || git symbolic-ref -q HEAD || echo refs/heads/detached)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help demo test test-ui test-s3 test-soak test-chart test-tcp image replay lint ui bench lock down clean
@@ -67,7 +67,8 @@ bench: $(READY) ## the figures of the path (P), the method (C) and many customer
 
 image: ## build the image of LOCATION (needs Docker): make image BASE_IMAGE=python:3.11-slim-bookworm@sha256:…
 	@[[ "$(BASE_IMAGE)" =~ @sha256:[0-9a-f]{64}$$ ]] || { echo "BASE_IMAGE is not named by its digest: BASE_IMAGE=python:3.11-slim-bookworm@sha256:…"; exit 1; }
-	@docker build --build-arg BASE_IMAGE="$(BASE_IMAGE)" --build-arg LOCATION="$(LOCATION)" --build-arg COMMIT="$(COMMIT)" --build-arg REF="$(REF)" --tag strata-$(LOCATION):$(subst +,-,$(COMMIT)) .
+	@[ -z "$$(git status --porcelain)" ] || { echo "this checkout has changes that no commit holds, and an image says its commit: commit or remove them"; exit 1; }
+	@docker build --build-arg BASE_IMAGE="$(BASE_IMAGE)" --build-arg LOCATION="$(LOCATION)" --build-arg COMMIT="$(COMMIT)" --build-arg REF="$(REF)" --tag strata-$(LOCATION):$(COMMIT) .
 
 replay: ## the steps of the Dockerfile in build/image, without Docker
 	@rm -rf build/image

@@ -7,8 +7,8 @@ What belongs here: reading a Dockerfile and .dockerignore, and doing what ARG, F
 other instruction, option or form is refused: a step that is not executed would pass for one that works. What does not: what the image holds (Dockerfile).
 
 In place of the base image stand the programs of this machine, mounted read-only, with the interpreter that runs this script at /usr/local, where
-Python's images have theirs. Each step runs in a mount namespace of its own (root, or a user namespace); as root a USER is taken over, else it stays
-the caller, who is no root outside. The tree is mounted read-only for `run`: only /var/lib/strata, /tmp and /dev/shm can be written.
+Python's images have theirs. Each step runs by chroot in a mount namespace of its own, with the numbers of USER, so this needs root. For `run` the
+tree is mounted read-only: only /tmp, /dev/shm and what is mounted writable can be written.
 """
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 PROJECT = Path(__file__).resolve().parent.parent
-HOST_FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/etc")
+HOST_FOLDERS = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
+HOST_FILES = tuple(f"/etc/{name}" for name in ("passwd", "group", "hosts", "resolv.conf", "nsswitch.conf", "ld.so.cache", "localtime", "ssl"))
+BUILD_FILES = ("/etc/pip.conf",)  # mounted for a step, never part of the tree
 PASSED = re.compile(r"PIP_|UV_|SSL_CERT_|REQUESTS_CA|(?:HTTPS?|NO|ALL)_PROXY$", re.IGNORECASE)  # how this machine reaches a package registry
 VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 ASSIGNED = re.compile(r"([A-Za-z_][A-Za-z0-9_.]*)=(.*)", re.DOTALL)
@@ -46,6 +48,15 @@ class Step:
     name: str
     options: dict[str, str]
     rest: str
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A folder or file of this machine at a place in a tree."""
+
+    source: Path
+    target: str
+    writable: bool = False
 
 
 @dataclass
@@ -247,40 +258,58 @@ def _files(folder: Path) -> list[Path]:
     return found
 
 
-def inside(tree: Path, words: Sequence[str], environment: Mapping[str, str], workdir: str = "/", user: str = "0:0", state: Path | None = None) -> list[str]:
-    """The command that starts `words` with `tree` as its root. `state`: the tree is mounted read-only, and this folder at /var/lib/strata."""
+MAKE_PLACE = """at() { # SOURCE TARGET: somewhere to mount it
+    [ -e "$tree$2" ] && return
+    if [ -d "$1" ]; then mkdir -p "$tree$2"; else mkdir -p "$(dirname "$tree$2")"; touch "$tree$2"; fi
+}"""
+
+
+def inside(tree: Path, words: Sequence[str], environment: Mapping[str, str], workdir: str = "/", user: str = "0:0", mounts: Sequence[Mount] = (),
+           read_only: bool = False) -> list[str]:
+    """The command that starts `words` with `tree` as its root, this machine's programs beneath it and `mounts` over it."""
     base = Path(sys.base_prefix)
-    own = [] if base == Path("/usr") else ["/usr/local", str(base)]  # at its own place too: an interpreter finds its library by the path it was built for
-    folders = [one for one in HOST_FOLDERS if Path(one).is_dir() and not Path(one).is_symlink()]
-    binds = [f"bind {one} {one}" for one in folders] + [f"bind {shlex.quote(str(base))} {shlex.quote(one)}" for one in own]
-    binds += ["mount --rbind /proc $tree/proc", "mount --rbind /dev $tree/dev"]
-    if state:
-        binds.insert(0, "mount --bind $tree $tree && mount -o remount,bind,ro $tree")
-        binds += ["mount -t tmpfs -o mode=1777 tmpfs $tree/tmp", f"mount --bind {shlex.quote(str(state))} $tree/var/lib/strata"]
-    for inner in ("tmp", "proc", "dev", *(one.lstrip("/") for one in [*folders, *own])):
-        if inner != "usr/local":  # which is there once /usr is
-            (tree / inner).mkdir(parents=True, exist_ok=True)
+    own = [] if base == Path("/usr") else [Mount(base, "/usr/local"), Mount(base, str(base))]  # at its own place too: it finds its library by that path
+    folders = [Mount(Path(one), one) for one in HOST_FOLDERS if Path(one).is_dir() and not Path(one).is_symlink()]
+    settings = [Mount(Path(one), one) for one in (*HOST_FILES, *(() if read_only else BUILD_FILES)) if Path(one).exists()]
     for link in (Path(one) for one in HOST_FOLDERS if Path(one).is_symlink()):
         if not (tree / link.name).is_symlink():
             (tree / link.name).symlink_to(link.readlink())
+    below = [*folders, *own, *settings]
+    for one in [*below, Mount(Path("/proc"), "/proc"), Mount(Path("/dev"), "/dev"), Mount(Path("/tmp"), "/tmp"), *mounts]:  # noqa: S108  the image's
+        _mount_point(tree, one)
     (tree / "tmp").chmod(0o1777)
+    script = ["set -e", f"tree={shlex.quote(str(tree))}", MAKE_PLACE,
+              *(['mount --bind "$tree" "$tree"; mount -o remount,bind,ro "$tree"', 'mount -t tmpfs -o mode=1777 tmpfs "$tree/tmp"'] if read_only else []),
+              *(_mounted(one) for one in [*below, *mounts]), 'mount --rbind /proc "$tree/proc"; mount --rbind /dev "$tree/dev"']
     number, group = user.split(":")
-    drop = f"/usr/bin/setpriv --reuid {number} --regid {group} --clear-groups --no-new-privs --" if os.geteuid() == 0 and number != "0" else ""
+    drop = f"/usr/bin/setpriv --reuid {number} --regid {group} --clear-groups --no-new-privs --" if number != "0" else ""
     said = " ".join(shlex.quote(f"{name}={value}") for name, value in environment.items())
-    script = "\n".join([
-        "set -e", f"tree={shlex.quote(str(tree))}",
-        'bind() { mount --rbind "$1" "$tree$2"; mount -o remount,bind,ro "$tree$2"; }', *binds,
-        f'exec chroot "$tree" /usr/bin/env -i {drop} /usr/bin/env -C {shlex.quote(workdir)} {said} "$@"',
-    ])
-    namespace = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
-    return [*namespace, "/bin/bash", "-c", script, "replay", *words]
+    script.append(f'exec chroot "$tree" /usr/bin/env -i {drop} /usr/bin/env -C {shlex.quote(workdir)} {said} "$@"')
+    return ["unshare", "--mount", "/bin/bash", "-c", "\n".join(script), "replay", *words]
 
 
-def container(folder: Path, state: Path, words: Sequence[str], environment: Mapping[str, str]) -> list[str]:
-    """The command that starts `words` (or the image's own) as a container of the replayed image would, with its ENV, USER and WORKDIR."""
+def _mounted(one: Mount) -> str:
+    source, target = shlex.quote(str(one.source)), shlex.quote(one.target)
+    return f'at {source} {target}; mount --rbind {source} "$tree"{target}' + ("" if one.writable else f'; mount -o remount,bind,ro "$tree"{target}')
+
+
+def _mount_point(tree: Path, one: Mount) -> None:
+    """Where a mount lies on the tree itself; below another mount there may be no place yet, which is then made in that one."""
+    point = tree / one.target.lstrip("/")
+    if point.exists() or one.target == "/usr/local":
+        return
+    if one.source.is_dir():
+        point.mkdir(parents=True)
+    else:
+        point.parent.mkdir(parents=True, exist_ok=True)
+        point.touch()
+
+
+def container(folder: Path, mounts: Sequence[Mount], words: Sequence[str], environment: Mapping[str, str], command: Sequence[str] = ()) -> list[str]:
+    """The command that starts a container of the replayed image: ENTRYPOINT (or `command`) and `words` (or CMD), with its ENV, USER and WORKDIR, read-only."""
     image = json.loads((folder / CONFIGURATION).read_text())
-    started = [*image["entrypoint"], *(words or image["command"])] if not words or words[0] not in ("python", "/bin/sh") else list(words)
-    return inside(folder / "tree", started, {**image["environment"], **environment}, image["workdir"], image["user"], state)
+    started = [*(command or image["entrypoint"]), *(words or ([] if command else image["command"]))]
+    return inside(folder / "tree", started, {**image["environment"], **environment}, image["workdir"], image["user"], mounts, read_only=True)
 
 
 def main() -> None:
@@ -291,15 +320,18 @@ def main() -> None:
     making.add_argument("--build-arg", action="append", default=[], metavar="NAME=VALUE")
     starting = commands.add_parser("run")
     starting.add_argument("folder", type=Path)
-    starting.add_argument("state", type=Path)
+    starting.add_argument("state", type=Path, help="the folder that lies at /var/lib/strata, writable by the image's user")
     starting.add_argument("--env", action="append", default=[], metavar="NAME=VALUE")
     starting.add_argument("words", nargs="*")
     given = parser.parse_args()
     try:
+        if os.geteuid():
+            raise ReplayError("a tree is entered by chroot and USER by its number, which takes root")
         if given.command == "build":
             build(PROJECT, given.folder.resolve(), dict(one.split("=", 1) for one in given.build_arg))
         else:
-            command = container(given.folder.resolve(), given.state.resolve(), given.words, dict(one.split("=", 1) for one in given.env))
+            environment = dict(one.split("=", 1) for one in given.env)
+            command = container(given.folder.resolve(), [Mount(given.state.resolve(), "/var/lib/strata", True)], given.words, environment)
             os.execvp(command[0], command)  # noqa: S606  no shell wanted
     except ReplayError as error:
         sys.exit(f"ReplayError: {error}")

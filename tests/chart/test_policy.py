@@ -37,8 +37,9 @@ def test_environments_differ_in_nothing_but_what_is_listed_with_a_reason() -> No
 def test_rendered_environments_have_the_same_objects(rendered: dict[str, list[Document]]) -> None:
     names = {one: [(made["kind"], made["metadata"]["name"]) for made in rendered[one]] for one in ENVIRONMENTS}
     assert names["dev"] == names["staging"] == names["prod"]
-    for environment in ENVIRONMENTS:
-        text = yaml.safe_dump_all(rendered[environment])
+    for environment in ENVIRONMENTS:  # staging says where production's bronze is, in two variables and a rule of its network, and nowhere else
+        said = [line for line in yaml.safe_dump_all(rendered[environment], width=1000).split("- ") if not line.startswith(("name: STRATA_SOURCE_", "{name: STRATA_SOURCE_"))]
+        text = "- ".join(said)
         assert not [other for other in ENVIRONMENTS if other != environment and re.search(rf"[-./]{other}\b", text)], environment
 
 

@@ -26,6 +26,7 @@ REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
     "production's lake in staging": ("staging", {"objectStore": {"lakeRoot": "s3://example-strata-prod/lake"}}, "which is prod's, and this is staging"),
     "production's passwords in staging": ("staging", {"state": {"claim": "strata-state-prod"}}, "ends in -staging"),
     "dev's server in production": ("prod", {"postgresql": {"host": "postgres-dev.example.org"}}, "which is dev's, and this is prod"),
+    "production's bronze in dev": ("dev", {"production": {"host": "postgres-prod.example.org"}}, "staging alone reads production's bronze"),
     "an unverified server": ("prod", {"postgresql": {"sslmode": "require"}}, "would send passwords to whoever answers"),
     "everywhere out": ("prod", {"network": {"objectStore": ["0.0.0.0/0"]}}, "metadata address"),
     "the metadata address": ("prod", {"network": {"notices": ["169.254.169.254/32"]}}, "metadata address"),

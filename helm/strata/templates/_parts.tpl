@@ -49,6 +49,10 @@ host={{ .Values.postgresql.host }} port={{ .Values.postgresql.port }} sslmode={{
 - {name: STRATA_LAKE_ROOT, value: {{ .Values.objectStore.lakeRoot | quote }}}
 - {name: STRATA_LANDING_ROOT, value: {{ .Values.objectStore.landingRoot | quote }}}
 - {name: STRATA_UI_URL, value: "https://{{ .Values.proxy.host }}"}
+{{- if .Values.production.host }}
+- {name: STRATA_SOURCE_DSN, value: "host={{ .Values.production.host }} port={{ .Values.postgresql.port }} sslmode=verify-full sslrootcert=/etc/strata/postgres-ca/ca.crt"}
+- {name: STRATA_SOURCE_LAKE_ROOT, value: {{ .Values.production.lakeRoot | quote }}}
+{{- end }}
 {{- with .Values.objectStore.endpoint }}
 - {name: STRATA_S3_ENDPOINT, value: {{ . | quote }}}
 {{- end }}

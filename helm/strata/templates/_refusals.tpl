@@ -26,7 +26,8 @@
 {{- end }}
 {{- end }}
 {{- end -}}
-{{- range $what, $ranges := dict "postgresql" .Values.network.postgresql "objectStore" .Values.network.objectStore "identityProvider" .Values.network.identityProvider "kubernetesApi" .Values.network.kubernetesApi "notices" .Values.network.notices }}
+{{- if and (ne $env "staging") (or .Values.production.host .Values.production.lakeRoot .Values.network.production) }}{{ fail (printf "production.* is set and this is %s: staging alone reads production's bronze" $env) }}{{ end -}}
+{{- range $what, $ranges := dict "postgresql" .Values.network.postgresql "production" .Values.network.production "objectStore" .Values.network.objectStore "identityProvider" .Values.network.identityProvider "kubernetesApi" .Values.network.kubernetesApi "notices" .Values.network.notices }}
 {{- range $ranges }}
 {{- if or (regexMatch "/[0-7]$" .) (regexMatch "^169[.]" .) }}{{ fail (printf "network.%s has %s, which reaches the cloud's metadata address 169.254.169.254 or far more than one service" $what .) }}{{ end }}
 {{- end }}
