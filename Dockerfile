@@ -25,7 +25,7 @@ LABEL org.opencontainers.image.title="strata" org.opencontainers.image.revision=
 COPY --from=build /opt/strata /opt/strata
 RUN echo "${COMMIT} ${REF}" | grep -Eqx '([0-9a-f]{40}|[0-9a-f]{64}) refs/(tags|heads)/[A-Za-z0-9][A-Za-z0-9._/-]*' || { echo "COMMIT (the whole hash) and REF (refs/tags/… or refs/heads/…) say which code an image holds" >&2; exit 1; }
 RUN mkdir -p /var/lib/strata && chown 10001:10001 /var/lib/strata && chmod 0700 /var/lib/strata
-ENV PATH=/opt/strata/venv/bin:/usr/local/bin:/usr/bin:/bin PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 OPENBLAS_NUM_THREADS=1 HOME=/tmp
+ENV PATH=/opt/strata/venv/bin:/usr/local/bin:/usr/bin:/bin PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 OPENBLAS_NUM_THREADS=1 HOME=/tmp LOGNAME=strata
 ENV STRATA_HOME=/var/lib/strata STRATA_RUNTIME=/tmp/strata STRATA_LOCATION=${LOCATION} STRATA_COMMIT=${COMMIT} STRATA_REF=${REF}
 WORKDIR /opt/strata/app
 USER 10001:10001

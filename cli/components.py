@@ -45,7 +45,7 @@ def daemon() -> None:
     """Dagster's daemon: the queue, schedules, sensors, backfills. One per installation."""
     home = _prepared()
     os.environ[RETRY_VARIABLE] = "1"
-    _become("dagster", "daemon", "run", "-w", _remote_workspace(home))
+    _become("dagster._daemon", "run", "-w", _remote_workspace(home))
 
 
 @serve.command("code-server")
