@@ -9,7 +9,6 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -25,28 +24,14 @@ import yaml
 from resources.settings import PROJECT
 from tests.chart.rendering import ask, documents, pods, request
 from tests.tcp.api_server import ApiServer, api_server
+from tests.tcp.deliveries import LAND
 from tests.tcp.pods import CONFIGURATION, UID, Cluster, until
 from tests.tcp.server import Authority, Server, free_port, running
 
 pytestmark = [pytest.mark.tcp, pytest.mark.skipif(os.geteuid() != 0, reason="a replayed tree is entered by chroot, which takes root")]
-COMMIT, RELEASE = "0123456789abcdef0123456789abcdef01234567", "v0.1.0"
-ARGUMENTS = {"BASE_IMAGE": f"replayed@sha256:{'0' * 64}", "COMMIT": COMMIT, "REF": f"refs/tags/{RELEASE}"}
+ARGUMENTS = {"BASE_IMAGE": f"replayed@sha256:{'0' * 64}", "COMMIT": "0123456789abcdef" * 2 + "01234567", "REF": "refs/tags/v0.1.0"}
 REPOSITORY = {"repositoryLocationName": "greenit", "repositoryName": "__repository__"}
-LAND = """
-import tempfile
-from pathlib import Path
-from partitions.customers import load_customers
-from platform_assets.landing import land_files
-from resources.postgres import WRITER, Postgres
-from resources.settings import settings
-from samples.generate import generate
-postgres, declared = Postgres(settings()), load_customers(settings().customers)
-with tempfile.TemporaryDirectory() as folder:
-    for call in generate(Path(folder)):
-        if call.customer == "acme":
-            with postgres.connect(WRITER, customer="acme") as connection:
-                land_files(connection, settings().landing_root, declared["acme"], call.source, [Path(folder, name) for name in call.files], call.period, call.sequence)
-"""
+GIANT, TABLE = {"dagster/partition": "acme", "strata/size_class": "giant"}, ["greenit", "bronze", "equipment_inventory"]
 HEALTH = """
 import json, sys
 from dagster._core.instance import DagsterInstance
@@ -68,7 +53,6 @@ MUTATIONS = {  # attack case 46
                      "repositoryName: \"__repository__\"}) { __typename } }", {}),
     "reportMaterialization": ("mutation { reportRunlessAssetEvents(eventParams: {eventType: ASSET_MATERIALIZATION, assetKey: {path: [\"greenit\", \"silver\", \"equipment\"]}}) "
                               "{ __typename } }", {}),
-    "setConcurrency": ("mutation { setConcurrencyLimit(concurrencyKey: \"x\", limit: 1) { __typename } }", {}),
 }
 
 
@@ -90,7 +74,7 @@ def image() -> Iterator[Path]:
 def test_the_image_holds_what_runs_and_belongs_to_root(image: Path) -> None:
     made = json.loads((image / CONFIGURATION).read_text())
     assert (made["user"], made["entrypoint"]) == ("10001:10001", ["strata"])
-    assert made["labels"]["org.opencontainers.image.revision"] == COMMIT
+    assert made["labels"]["org.opencontainers.image.revision"] == made["environment"]["STRATA_COMMIT"]
     assert made["labels"]["strata.location"] == made["environment"]["STRATA_LOCATION"] == "greenit"
     app = image / "tree" / "opt" / "strata" / "app"
     assert not [name for name in ("tests", ".git", "build", "Dockerfile", ".strata", "benchmarks") if (app / name).exists()]
@@ -235,10 +219,12 @@ def test_every_materialization_says_the_commit_and_the_release_of_its_image(prod
     made = production.ask(query, r=published)["data"]["runOrError"]["assetMaterializations"]
     tables = [{one["label"]: one.get("text") for one in event["metadataEntries"]} for event in made if event["assetKey"]["path"][1] in ("bronze", "silver", "gold", "platinum")]
     assert len(tables) > 40
-    assert {(one["commit"], one["release"]) for one in tables} == {(COMMIT, RELEASE)}
+    stamped = json.loads((production.cluster.image / CONFIGURATION).read_text())["environment"]
+    commit, release = stamped["STRATA_COMMIT"], stamped["STRATA_REF"].split("/", 2)[2]
+    assert {(one["commit"], one["release"]) for one in tables} == {(commit, release)}
     with psycopg.connect(production.server.dsn(), dbname="strata_lake_prod") as connection:
         said = connection.execute("SELECT DISTINCT commit_extra_info::json ->> 'commit' FROM lake_acme.ducklake_snapshot_changes WHERE commit_extra_info LIKE '%commit%'").fetchall()
-    assert said == [(COMMIT,)]
+    assert said == [(commit,)]
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
@@ -276,9 +262,15 @@ def _listening() -> str:
     return "\n".join(f"LISTEN 0 0 {'.'.join(str(int(host[at:at + 2], 16)) for at in (6, 4, 2, 0))}:{int(port, 16)}" for host, port in addresses)
 
 
-def test_a_giant_gets_a_pod_of_its_own_that_its_tags_cannot_change(production: Production, published: str) -> None:
+def test_a_giant_whose_tags_ask_for_another_pod_gets_none(production: Production, published: str) -> None:
     wish = {"container_config": {"image": "mallory/image", "security_context": {"privileged": True}}, "pod_spec_config": {"host_network": True, "service_account_name": "strata-daemon"}}
-    run = production.launch({"dagster/partition": "acme", "strata/size_class": "giant", "dagster-k8s/config": json.dumps(wish)}, [["greenit", "bronze", "equipment_inventory"]])
+    run = production.launch({**GIANT, "dagster-k8s/config": json.dumps(wish)}, [TABLE])
+    assert production.ended(run, 120) == "FAILURE"
+    assert production.api.jobs == {}
+
+
+def test_a_giant_gets_a_pod_of_its_own(production: Production, published: str) -> None:
+    run = production.launch(GIANT, [TABLE])
     job = until(lambda: next(iter(production.api.jobs.values()), None), 120, "the giant's pod", lambda: production.cluster.log("daemon"))
     assert job["metadata"]["name"] == f"dagster-run-{run}"
     assert ask(validate=[job], versions=["1.29.0", "1.37.0"]) == []
@@ -308,14 +300,11 @@ def test_a_run_whose_code_server_was_started_anew_is_known_to_be_dead(production
 
 
 def _health(production: Production, run: str) -> list[str]:
-    words = ["serve", "run", "dagster"]
-    assert words  # the variables of `strata serve run` are what the daemon has
     said = production.cluster.done(production.cluster.commands(production.pods["daemon"], "daemon", ["-c", f"from cli.components import _prepared; _prepared()\n{HEALTH}", run], ["python"]))
     return json.loads(said.splitlines()[-1])
 
 
 def test_nothing_of_a_secret_stands_in_logs(production: Production, published: str) -> None:
-    time.sleep(0)
     secrets = [production.server.password, *(path.read_text().strip() for path in (production.cluster.state / "secrets").iterdir())]
     for log in production.cluster.root.glob("*.log"):
         text = log.read_text(errors="replace")

@@ -2,6 +2,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,10 +21,10 @@ from resources.sandbox import sandbox
 from resources.session_limits import session_limits
 from resources.settings import PROJECT, Settings
 from tests.tcp.conftest import Site
+from tests.tcp.deliveries import LAND
 from tests.tcp.server import DEBIAN, Authority, release_of, running
 
 pytestmark = pytest.mark.tcp
-CUSTOMER, PUBLISHED = "initech", "metric"
 
 
 def settings_of(site: Site, **changes: object) -> Settings:
@@ -34,21 +36,16 @@ def settings_of(site: Site, **changes: object) -> Settings:
 
 @pytest.fixture(scope="module")
 def published(prod: Site) -> Site:
-    """Server, roles, migrations and customers; acme's deliveries landed and computed, each by its command."""
+    """Server, roles, migrations and customers; each by its command."""
     for words in (["up"], ["customers", "apply"]):
         done = prod.strata(*words)
         assert done.returncode == 0, done.stderr
     return prod
 
 
-def test_a_customer_goes_from_deliveries_to_the_figures_that_the_readme_shows(published: Site, tmp_path: Path) -> None:
-    from samples.generate import generate
-
-    for call in generate(tmp_path):
-        if call.customer == "acme":
-            words = [*(["--period", call.period] if call.period else []), *(["--sequence", str(call.sequence)] if call.sequence else [])]
-            done = published.strata("land", call.customer, call.source, *(str(tmp_path / name) for name in call.files), *words)
-            assert done.returncode == 0, done.stderr
+def test_a_customer_goes_from_deliveries_to_the_figures_that_the_readme_shows(published: Site) -> None:
+    landed = subprocess.run([sys.executable, "-c", LAND], cwd=PROJECT, env=published.variables, capture_output=True, text=True, timeout=120)
+    assert landed.returncode == 0, landed.stderr
     done = published.strata("launch", "acme")
     assert done.returncode == 0, done.stdout + done.stderr
     traced = published.strata("trace", "acme", "total_location", "--limit", "1")
