@@ -12,7 +12,7 @@ import tempfile
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -202,10 +202,17 @@ def _serving(address: str, service: str) -> bool:
 @pytest.fixture(scope="module")
 def published(production: Production) -> str:
     """acme, launched from the pages, queued by the daemon, forked by the code server; the run."""
-    until(lambda: '"greenit"' in json.dumps(production.ask("{ workspaceOrError { ... on Workspace { locationEntries { name locationOrLoadError { __typename } } } } }")), 120, "location")
+    until(lambda: _loaded(production), 120, "the code location", lambda: production.cluster.log("webserver"))
     run = production.launch({"dagster/partition": "acme"})
     assert production.ended(run) == "SUCCESS", production.cluster.log("code")
     return run
+
+
+def _loaded(production: Production) -> bool:
+    query = "{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }"
+    with suppress(OSError):
+        return "RepositoryLocation" in json.dumps(production.ask(query))
+    return False
 
 
 def test_a_launch_from_the_pages_comes_to_the_figures_that_the_readme_shows(production: Production, published: str) -> None:
@@ -271,7 +278,7 @@ def test_a_giant_whose_tags_ask_for_another_pod_gets_none(production: Production
 
 def test_a_giant_gets_a_pod_of_its_own(production: Production, published: str) -> None:
     run = production.launch(GIANT, [TABLE])
-    job = until(lambda: next(iter(production.api.jobs.values()), None), 120, "the giant's pod", lambda: production.cluster.log("daemon"))
+    job = until(lambda: next(iter(production.api.jobs.values()), None), 90, "the giant's pod", lambda: production.cluster.log("daemon"))
     assert job["metadata"]["name"] == f"dagster-run-{run}"
     assert ask(validate=[job], versions=["1.29.0", "1.37.0"]) == []
     pod = job["spec"]["template"]["spec"]
