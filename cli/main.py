@@ -15,6 +15,7 @@ import click
 
 from cli.audit import audit, audited, reads_rows, refuse_without_reason
 from cli.backfill import backfill
+from cli.components import serve as components
 from cli.customers import customers, reconciled, refuse_erased, replayed
 from cli.environment import environment
 from cli.lake import lake_group, upgraded
@@ -419,6 +420,9 @@ def ui(port: int) -> None:
     reconciled(postgres, load_customers(settings().customers))
     say_what_is_off(postgres.settings)
     serve(postgres, port)
+
+
+strata.add_command(components)
 
 
 @strata.command()

@@ -63,15 +63,32 @@ class Postgres:
 
     def parameters(self, role: str, database: str, **more: str) -> dict[str, str]:
         """libpq parameters of a role, password included."""
-        server = {k: str(v) for k, v in conninfo_to_dict(self.settings.dsn).items()} if self.settings.dsn else {"host": str(self.settings.runtime)}
+        server = self._given() if self.settings.dsn else {"host": str(self.settings.runtime)}
         login = {} if role == SUPERUSER and self.settings.dsn else {"user": role, "password": self.password(role)}
         return {**server, **login, "dbname": database, **more}
+
+    def _given(self) -> dict[str, str]:
+        return {key: str(value) for key, value in conninfo_to_dict(self.settings.dsn or "").items()}
+
+    @property
+    def tls(self) -> dict[str, str]:
+        """What `$STRATA_DSN` says of encryption (sslmode, sslrootcert, …): connections that libraries make by an address of their own must say it too."""
+        return {key: value for key, value in self._given().items() if key.startswith("ssl")}
+
+    @property
+    def administers(self) -> bool:
+        """Whether this process may make roles and databases: it has the embedded server, or a `$STRATA_DSN` with a user. Services need none."""
+        return self.settings.dsn is None or "user" in self._given()
 
     def connect(self, role: str, database: str | None = None, *, customer: str | None = None, autocommit: bool = False) -> psycopg.Connection:
         """A connection of `role` to the warehouse (or `database`), bound to `customer` for row-level security where given.
 
-        A server that lets the role in without asking for its password is refused (IsolationError): it would let in anybody.
+        A server that lets the role in without asking for its password is refused (IsolationError): it would let in anybody. SettingsError where
+        this process is no administrator's and `role` is the superuser.
         """
+        if role == SUPERUSER and not self.administers:
+            raise SettingsError("STRATA_DSN names no user, so this process cannot look after roles and databases",
+                                fix="run this where STRATA_DSN has the administrator's login, such as in the operator's pod")
         more = {"options": f"-c app.customer_id={customer}"} if customer else {}
         parameters = self.parameters(role, database or self.names.warehouse, connect_timeout="10", **more)
         if "password" in parameters:
