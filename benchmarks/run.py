@@ -1,7 +1,7 @@
 """`make bench`: the figures of the path, each against its goal, two things measured in one run.
 
 P1 and C-P3 need some minutes; `python -m benchmarks.run P1 --lines 1000000` measures one, smaller. P1 to P8 are the path's, C-P3 and C-P4 the
-method's, D-P2 to D-P9 of many customers; C-P3 installs boaviztapi into a temporary environment.
+method's, D-P2 to D-P9 and D-1000 of many customers; C-P3 installs boaviztapi into a temporary environment.
 """
 from __future__ import annotations
 
@@ -182,15 +182,23 @@ def d_p5(installation: Installation, count: int) -> None:
          f"({meanwhile['per_s']:,.0f}) during {done['publications']} publications; empty or mixed looks 0 of {rest['looks'] + meanwhile['looks']:,}")
 
 
+def d_1000(installation: Installation, count: int) -> None:
+    """Many registered customers: what each of an operator's looks takes, as it comes. No goal but that all are usable."""
+    from benchmarks.registered import registered
+
+    registered(installation, count, lambda name, measured, more: print(f"D-1000 {name}: {measured}  ({count:,} customers: {more})", flush=True))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("figures", nargs="*", default=[], help="P1, P2, P3, P8, C-P3, D-P2, D-P5, D-P9; default: all (P4 comes with P1, C-P4 with C-P3)")
+    parser.add_argument("figures", nargs="*", default=[], help="P1, P2, P3, P8, C-P3, D-P2, D-P5, D-P9, D-1000; default: all (P4 is P1's, C-P4 C-P3's)")
     parser.add_argument("--lines", type=int, default=5_000_000, help="billing lines of P1 and P8")
     parser.add_argument("--assets", type=int, default=1_000_000, help="equipment lines of C-P3 and C-P4")
     parser.add_argument("--customers", type=int, default=200, help="customers of D-P2, besides its first 20")
+    parser.add_argument("--registered", type=int, default=1_000, help="customers of D-1000")
     parser.add_argument("--stock", type=int, default=10, help="customers of D-P2 in Dagster's stock configuration")
     chosen = parser.parse_args()
-    wanted = set(chosen.figures or ("P1", "P2", "P3", "P8", "C-P3", "D-P2", "D-P5", "D-P9"))
+    wanted = set(chosen.figures or ("P1", "P2", "P3", "P8", "C-P3", "D-P2", "D-P5", "D-P9", "D-1000"))
     home = Path(tempfile.mkdtemp(prefix="strata-bench-"))
     installation = make_installation(home / "home", home / "customers")
     try:
@@ -203,6 +211,8 @@ def main() -> None:
         if "D-P2" in wanted or "D-P5" in wanted:
             d_p2(installation, chosen.customers, chosen.stock)
             d_p5(installation, chosen.customers)
+        if "D-1000" in wanted:
+            d_1000(installation, chosen.registered)
         if "C-P3" in wanted:
             c_p3(installation, chosen.assets)
         clean = p1(installation, chosen.lines) if "P1" in wanted else None

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.audit import person
 from partitions.customers import Customer, check_id, customer, load_customers
 from partitions.errors import ErasureError
 from resources.postgres import Postgres
@@ -99,7 +100,7 @@ def _show(changes: list[Change], output: str, end: str) -> None:
 @click.option("--at", type=click.DateTime(["%Y-%m-%d"]), help="The day to judge freshness; default: today, by each customer's time zone.")
 @click.option("--format", "output", type=click.Choice(["table", "json"]), default="table")
 def status(customer_ids: tuple[str, ...], at: Any, output: str) -> None:
-    """Last run, freshness, open quarantine, live publication, rows, lake bytes and cost of each customer."""
+    """Next refresh by schedule, last run, freshness, open quarantine, live publication and whether it is held, rows, lake bytes and cost of each customer."""
     from cli.main import started
     from platform_assets.standing import standings
     from resources.orchestrator import instance
@@ -116,13 +117,16 @@ def status(customer_ids: tuple[str, ...], at: Any, output: str) -> None:
 
 
 @customers.command("storage-policy")
-@click.argument("customer_id", metavar="CUSTOMER")
-def storage_policy(customer_id: str) -> None:
+@click.argument("customer_id", metavar="CUSTOMER", required=False)
+@click.option("--of-removal", is_flag=True, help="The policy of the one login that removes customers, instead.")
+def storage_policy(customer_id: str | None, of_removal: bool) -> None:
     """Print the policy that keeps a CUSTOMER's login of the object store to its own prefixes, as JSON of AWS IAM. Exit code 1 if nothing lies there."""
     from resources.object_store import policy
+    from resources.stored_objects import removal_policy
 
-    found = customer(customer_id, settings().customers)
-    made = policy(settings(), found.id)
+    if bool(customer_id) == of_removal:
+        raise click.UsageError("name a customer, or say --of-removal")
+    made = policy(settings(), customer(customer_id, settings().customers).id) if customer_id else removal_policy(settings())
     click.echo(json.dumps(made, indent=1))
     sys.exit(not made["Statement"])
 
@@ -132,8 +136,9 @@ def storage_policy(customer_id: str) -> None:
 @click.option("--confirm", metavar="CUSTOMER", help="The id once more: really remove it. Without it nothing is changed.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="The folder of the export bundle and certificate; default: $STRATA_HOME/exports.")
 @click.option("--canary", "canaries", multiple=True, help="A word that only this customer's data hold, to search for besides its id and accounts.")
+@click.option("--who", help="Who removes it, for the certificate; default: $STRATA_USER, else the user of this computer.")
 @click.option("--format", "output", type=click.Choice(["text", "json"]), default="text")
-def remove_customer(customer_id: str, confirm: str | None, out: Path | None, canaries: tuple[str, ...], output: str) -> None:
+def remove_customer(customer_id: str, confirm: str | None, out: Path | None, canaries: tuple[str, ...], who: str | None, output: str) -> None:
     """Show every place where something of a leaving CUSTOMER lies; with --confirm export it, erase it, and certify that.
 
     Exit code 1 if its id or accounts still stand anywhere afterwards."""
@@ -150,7 +155,7 @@ def remove_customer(customer_id: str, confirm: str | None, out: Path | None, can
     if confirm != name:
         raise click.UsageError("--confirm does not repeat the customer's id")
     declared = customer(name, folder) if (folder / f"{name}.yaml").is_file() else None
-    made = remove(postgres, instance(postgres), name, declared, out, canaries)
+    made = remove(postgres, instance(postgres), name, declared, out, canaries, person(who))
     click.echo(json.dumps(made.facts, indent=1) if output == "json" else made.text, nl=output == "json")
     sys.exit(not made.is_clean)
 
@@ -196,11 +201,12 @@ def _table(found: list[Standing]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("customer", "status", "last run", "when (UTC)", "freshness", "quarantine", "live", "since (UTC)", "rows", "lake", "cost of")
+    table = Table("customer", "status", "next due (UTC)", "last run", "when (UTC)", "freshness", "quarantine", "live", "since (UTC)", "rows", "lake", "cost of")
     for one in found:
-        table.add_row(one.customer, one.status, (one.run_state or "–").lower(), _moment(one.run_at), one.freshness, f"{one.quarantine_open:,}",
-                      str(one.publication or "–"), _moment(one.published_at), f"{one.live_rows:,}", size(one.lake_bytes), _cost(one))
-    Console(width=max(170, Console().width)).print(table)
+        live = f"{one.publication or '–'}{', held' if one.is_held else ''}"
+        table.add_row(one.customer, one.status, _moment(one.next_due_at), (one.run_state or "–").lower(), _moment(one.run_at), one.freshness,
+                      f"{one.quarantine_open:,}", live, _moment(one.published_at), f"{one.live_rows:,}", size(one.lake_bytes), _cost(one))
+    Console(width=max(190, Console().width)).print(table)
 
 
 def _cost(one: Standing) -> str:

@@ -13,12 +13,15 @@ from typing import Any
 
 import click
 
+from cli.audit import audit, audited, reads_rows, refuse_without_reason
 from cli.backfill import backfill
+from cli.components import serve as components
 from cli.customers import customers, reconciled, refuse_erased, replayed
 from cli.environment import environment
 from cli.lake import lake_group, upgraded
 from cli.parameters import parameters
 from cli.quarantine import quarantine
+from cli.release import release
 from cli.sample import dev_group
 from partitions.customers import customer, load_customers, refuse_paused
 from partitions.errors import EnvironmentPolicyError, StrataError
@@ -143,6 +146,7 @@ def launch(customer_ids: tuple[str, ...], selection: str | None, as_of: Any, pin
 
 
 strata.add_command(backfill)
+strata.add_command(release)
 
 
 # what people are told
@@ -201,13 +205,17 @@ def datadocs(customer_ids: tuple[str, ...], out: Path) -> None:
 @click.argument("customer_id", metavar="CUSTOMER")
 @click.option("--format", "output", type=click.Choice(["table", "json"]), default="table")
 @click.option("--period", type=click.DateTime(["%Y-%m"]), help="One month; default: all in JSON, the newest in a table.")
-def kpis(customer_id: str, output: str, period: Any) -> None:
-    """A customer's live KPIs, as readers see them."""
+@reads_rows
+def kpis(customer_id: str, output: str, period: Any, who: str | None, why: str) -> None:
+    """A customer's live KPIs, as readers see them. That you looked is kept in the audit log."""
     from cli.figures import kpi_rows, kpi_table
 
     found = customer(customer_id, settings().customers)
-    with started().connect(READER, customer=found.id) as connection:
+    refuse_without_reason(settings(), found.id, why)
+    postgres = started()
+    with postgres.connect(READER, customer=found.id) as connection:
         rows = kpi_rows(connection, period.date() if period else None)
+    audited(postgres, found.id, "kpis", f"{period:%Y-%m}" if period else "", len(rows), who, why)
     if output == "json":
         click.echo(json.dumps(rows, indent=1, default=_plain))
     else:
@@ -217,7 +225,8 @@ def kpis(customer_id: str, output: str, period: Any) -> None:
 @strata.command()
 @click.argument("customer_id", metavar="[CUSTOMER]", required=False)
 @click.option("--format", "output", type=click.Choice(["table", "json"]), default="table")
-def metrics(customer_id: str | None, output: str) -> None:
+@reads_rows
+def metrics(customer_id: str | None, output: str, who: str | None, why: str) -> None:
     """A customer's live KPIs of the newest month; without a customer what every KPI is: name, formula, unit."""
     from cli.tracing import metric_rows, print_metric_rows, print_metrics
 
@@ -225,8 +234,11 @@ def metrics(customer_id: str | None, output: str) -> None:
         print_metrics()
         return
     found = customer(customer_id, settings().customers)
-    with started().connect(READER, customer=found.id) as connection:
+    refuse_without_reason(settings(), found.id, why)
+    postgres = started()
+    with postgres.connect(READER, customer=found.id) as connection:
         rows = metric_rows(connection)
+    audited(postgres, found.id, "metrics", "", len(rows), who, why)
     if output == "json":
         click.echo(json.dumps(rows, indent=1, default=_plain))
     else:
@@ -241,8 +253,10 @@ def metrics(customer_id: str | None, output: str) -> None:
 @click.option("--limit", type=click.IntRange(min=1), default=3, help="Largest impacts to show.")
 @click.option("--raw", type=click.IntRange(min=0), default=3, help="Raw rows to show for each.")
 @click.option("--format", "output", type=click.Choice(["text", "json"]), default="text")
-def trace(customer_id: str, kpi: str, month: Any, dimensions: tuple[str, ...], limit: int, raw: int, output: str) -> None:
-    """Lead a published figure back to the delivered rows: impacts, factors with their sources, parameters, files and rows.
+@reads_rows
+def trace(customer_id: str, kpi: str, month: Any, dimensions: tuple[str, ...], limit: int, raw: int, output: str, who: str | None, why: str) -> None:
+    """Lead a published figure back to the delivered rows: impacts, factors with their sources, parameters, files and rows. That you looked is kept in
+    the audit log.
 
     Exit code 1 if the impacts do not add up to the figure, or a row that they count is not found.
     """
@@ -253,8 +267,10 @@ def trace(customer_id: str, kpi: str, month: Any, dimensions: tuple[str, ...], l
 
     if wrong := [text for text in dimensions if "=" not in text]:
         raise TraceError("a dimension is written NAME=MEMBER", customer=customer_id, dimension=ascii(wrong[0])[:48], fix="such as --dimension domain=cloud")
+    refuse_without_reason(settings(), customer_id, why)
     with opened(customer_id) as session:
         found = traced(session, kpi, month.date() if month else None, dict(text.split("=", 1) for text in dimensions), limit, raw)
+        audited(session.postgres, customer_id, "trace", f"{found.metric.id} {found.month:%Y-%m}", sum(len(one.raw) for one in found.traced), who, why)
     named = [one.impact[name] for one in found.traced for name in ("factor_id", "grid_id") if one.impact[name]]
     figures = figures_named(named, customer_id, found.parameter_version)
     if output == "json":
@@ -273,17 +289,22 @@ def _plain(value: Any) -> Any:
 @click.option("--to", type=int, metavar="PUBLICATION", help="The publication to show again; default: the one before.")
 @click.option("--release", "released", is_flag=True, help="Move nothing; let the next run publish again.")
 @click.option("--domain", default="greenit", help="Whose figures; default: greenit.")
-def rollback(customer_id: str, to: int | None, released: bool, domain: str) -> None:
+@reads_rows
+def rollback(customer_id: str, to: int | None, released: bool, domain: str, who: str | None, why: str) -> None:
     """Show readers what a customer's figures were before the newest publication, at once, and hold them there until --release."""
     from cli.quarantine import opened
-    from platform_assets.publication import release, roll_back
+    from platform_assets.publication import release as let_publish
+    from platform_assets.publication import roll_back
 
+    refuse_without_reason(settings(), customer_id, why)
     with opened(customer_id, "rollback") as session:
         if released:
-            held = release(session, domain)
+            held = let_publish(session, domain)
+            audited(session.postgres, customer_id, "rollback --release", domain, 0, who, why)
             click.echo(f"{customer_id}: {held} tables released; `strata launch {customer_id}` publishes again" if held else f"{customer_id}: nothing is held")
             return
         earlier, number, moved = roll_back(session, domain, to)
+        audited(session.postgres, customer_id, "rollback", f"{domain}, publication {earlier}", 0, who, why)
     click.echo(f"{customer_id}: publication {earlier} is live again as publication {number}, {moved} tables moved. It is held: "
                f"`strata rollback {customer_id} --release` lets runs publish again")
 
@@ -298,9 +319,10 @@ def sql(table: str) -> None:
     click.echo(readable_sql(greenit, table))
 
 
-# quarantine
+# quarantine, and who looked
 
 strata.add_command(quarantine)
+strata.add_command(audit)
 
 
 # upkeep
@@ -401,6 +423,9 @@ def ui(port: int) -> None:
     reconciled(postgres, load_customers(settings().customers))
     say_what_is_off(postgres.settings)
     serve(postgres, port)
+
+
+strata.add_command(components)
 
 
 @strata.command()

@@ -6,7 +6,6 @@ steward's own tool: values of the customer are shown on the terminal and in file
 from __future__ import annotations
 
 import csv
-import getpass
 import json
 import os
 import re
@@ -17,6 +16,7 @@ from typing import Any
 
 import click
 
+from cli.audit import audited, person, reads_rows, refuse_without_reason
 from partitions.customers import Customer, customer, refuse_paused
 from partitions.errors import CorrectionError
 from resources.settings import PROJECT, settings
@@ -73,13 +73,6 @@ def _spec(customer_id: str, name: str, specs: Mapping[str, TableSpec]) -> TableS
         raise CorrectionError("no table of bronze or silver has this name", customer=customer_id, table=ascii(name)[:64],
                               fix=f"known tables: {known}; a row of gold is repaired where it was delivered")
     return found[0]
-
-
-def _who(given: str | None) -> str:
-    name = given if given is not None else os.environ.get("STRATA_USER") or getpass.getuser()
-    if not name.strip():
-        raise click.BadParameter("must not be empty", param_hint="--who")
-    return name.strip()
 
 
 def _why(given: str) -> str:
@@ -146,21 +139,31 @@ def _summary(session: Any, specs: Sequence[TableSpec]) -> tuple[list[dict[str, A
 @click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many rows (a CSV file gets all of them).")
 @click.option("--csv", "csv_file", type=click.Path(path_type=Path, dir_okay=False), help="Write all rows to a CSV file, to be edited for `fix --from`.")
 @FORMAT
-def show(customer_id: str, table_name: str, rule: str | None, row_id: str | None, limit: int, csv_file: Path | None, output: str) -> None:
-    """The rows of TABLE that are kept back, with what was delivered."""
+@reads_rows
+def show(customer_id: str, table_name: str, rule: str | None, row_id: str | None, limit: int, csv_file: Path | None, output: str, who: str | None,
+         why: str) -> None:
+    """The rows of TABLE that are kept back, with what was delivered. That you looked is kept in the audit log."""
     from resources.quarantine import kept_rows
     from resources.stewardship import named_rows, states
 
     specs = table_specs()
     spec = _spec(customer_id, table_name, specs)
+    refuse_without_reason(settings(), customer_id, why)
     with opened(customer_id) as session:
         rows = named_rows(session, spec, [row_id]) if row_id else kept_rows(session, spec, rule, limit=None if csv_file else limit)
         decided = states(session, spec, list(specs.values()))
         found = (_shown(row, decided.get((row.sha256, row.row), "open")) for row in rows)
         if csv_file:
-            click.echo(f"{_write_csv(csv_file, found):,} rows in {csv_file}")
+            written = _write_csv(csv_file, found)
+            try:
+                audited(session.postgres, customer_id, "quarantine show --csv", spec.qualified, written, who, why)
+            except BaseException:  # what nobody could write down, nobody gets
+                csv_file.unlink()
+                raise
+            click.echo(f"{written:,} rows in {csv_file}")
             return
         listed = list(found)
+        audited(session.postgres, customer_id, "quarantine show", spec.qualified, len(listed), who, why)
         history = [_told(c) for row in (rows if row_id else ()) for c in session.corrections if (c.source, *c.place) == (row.source, row.sha256, row.row)]
     if output == "json":
         click.echo(json.dumps({"rows": listed, "history": history}, indent=1, ensure_ascii=False))
@@ -260,7 +263,7 @@ def fix(customer_id: str, table_name: str, row_id: str | None, given: tuple[str,
         values = {str(row_id): dict(map(_assignment, given))} if csv_file is None else _edited(session, spec, csv_file)
         if not values:
             raise CorrectionError("the file changes no value", customer=customer_id, file=csv_file, fix="edit the column `value`")
-        made = stewardship.fix(session, spec, specs, values, _why(why), _who(who))
+        made = stewardship.fix(session, spec, specs, values, _why(why), person(who))
         _record(session, made, "fixed")
 
 
@@ -334,7 +337,7 @@ def _decide(action: str, customer_id: str, table_name: str, row_ids: Sequence[st
     spec = _spec(customer_id, table_name, table_specs())
     with opened(customer_id) as session:
         rows = stewardship.chosen_rows(session, spec, row_ids, rule)
-        reason, author = _why(why), _who(who)
+        reason, author = _why(why), person(who)
         if action == "accept":
             made = stewardship.accept(session, spec, rows, reason, author)
         else:

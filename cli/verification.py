@@ -28,10 +28,10 @@ def _tell(looked: Looked, customers: int) -> None:
         found = [one for one in looked.findings if one.invariant == name]
         broken = sum(not one.is_note for one in found)
         verdict = click.style("found", fg="red") if broken else click.style("holds", fg="green") if name in looked.counts else click.style("empty", fg="yellow")
-        click.echo(f"{verdict}  {name:<4} {looked.counts.get(name, 0):>7,} looked at  {text}")
+        click.echo(f"{verdict}  {name:<5} {looked.counts.get(name, 0):>7,} looked at  {text}")
         for one in found:
             place = " ".join(filter(None, (one.customer, one.table)))
-            click.secho(f"       {'note: ' if one.is_note else ''}{place}: {one.problem}. Fix: {one.fix}", fg=None if one.is_note else "red")
+            click.secho(f"        {'note: ' if one.is_note else ''}{place}: {one.problem}. Fix: {one.fix}", fg=None if one.is_note else "red")
     for name, why in looked.unseen.items():
         click.secho(f"{name} was not looked at: {why}", fg="yellow")
     click.echo(f"{customers - len(looked.unseen)} of {customers} customers looked at, {len(looked.broken)} findings")

@@ -100,8 +100,8 @@ class Customer(_Strict):
     """One customer. `id` is the file's stem and stands nowhere inside the file.
 
     `schedule`: when it is refreshed, five fields of cron by its own time zone; None: only on request. `triggers`: what refreshes it besides:
-    a `delivery`, or an `upstream` table that somebody computed anew alone. `encrypted`: its lake's files are written encrypted, with keys in
-    its catalog alone; decided before the first run, for good.
+    a `delivery`, or an `upstream` table that somebody computed anew alone. `ring`: in which order releases reach it. `encrypted`: its lake's
+    files are written encrypted, with keys in its catalog alone; decided before the first run, for good.
     """
 
     id: Identifier
@@ -116,6 +116,7 @@ class Customer(_Strict):
     reporting: Reporting = Reporting()
     direct_readers: bool = False
     size_class: Literal["small", "medium", "giant"] = "small"
+    ring: int = Field(default=2, ge=1, le=9)
     schedule: str | None = None
     triggers: list[Literal["delivery", "upstream"]] = []
     encrypted: bool = False

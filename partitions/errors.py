@@ -68,6 +68,10 @@ class PublicationError(PermanentError):
     """A version that may not go live."""
 
 
+class ReleaseError(PermanentError):
+    """A release that cannot be compared, approved or promoted as it is, or that has not reached a customer yet."""
+
+
 class TraceError(PermanentError):
     """A figure that cannot be led back: an unknown KPI or dimension, a month without figures, nothing published."""
 
@@ -82,6 +86,10 @@ class EnvironmentPolicyError(PermanentError):
 
 class MigrationError(PermanentError):
     """A migration that may not be applied: edited after it was applied, out of order, badly named; or a database that is ahead of this release."""
+
+
+class AuditError(PermanentError):
+    """Rows of a customer that somebody wants to see without saying why, where a reason is asked for."""
 
 
 class SettingsError(PermanentError):

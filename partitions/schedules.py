@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from dagster._utils.schedules import reverse_cron_string_iterator
+from dagster._utils.schedules import cron_string_iterator, reverse_cron_string_iterator
 
 from partitions.customers import Customer
 
-AHEAD = timedelta(days=2)  # Dagster reads "29 2" as the day after the 28th, so going back from the 29th itself would miss it
+AHEAD = timedelta(days=2)  # Dagster reads "29 2" as the day after the 28th, so starting at the 29th itself would miss it, either way
 LEAP_DAY = " 29 2 *"
 REMEMBERED = 4096
 
@@ -38,6 +38,21 @@ def due_customers(customers: Mapping[str, Customer], since: Mapping[str, datetim
 def newest_tick(schedule: str, time_zone: str, until: datetime) -> datetime:
     """The newest moment (UTC) of a schedule that is not after `until`, which has a time zone."""
     return _newest_tick(schedule, time_zone, int(until.timestamp()) // 60)
+
+
+def next_tick(schedule: str, time_zone: str, after: datetime) -> datetime:
+    """The first moment (UTC) of a schedule that is after `after`, which has a time zone."""
+    return _next_tick(schedule, time_zone, int(after.timestamp()) // 60)
+
+
+@lru_cache(REMEMBERED)
+def _next_tick(schedule: str, time_zone: str, minute: int) -> datetime:
+    after = datetime.fromtimestamp(minute * 60, UTC)
+    behind = AHEAD if schedule.endswith(LEAP_DAY) else timedelta()
+    for tick in cron_string_iterator((after - behind).timestamp(), schedule, time_zone):
+        if tick > after:
+            return tick.astimezone(UTC)
+    raise AssertionError("a valid schedule has ticks without end")
 
 
 @lru_cache(REMEMBERED)

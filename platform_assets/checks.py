@@ -12,6 +12,8 @@ import dagster as dg
 
 from partitions.customers import CUSTOMERS
 from platform_assets.contracts import Contract, Rule
+from platform_assets.releases import gate
+from platform_assets.releases.movements import reported_of
 from platform_assets.tables import TRANSIENT, asset_key
 from platform_assets.validations import facts_of, kept
 from resources import versions
@@ -40,6 +42,8 @@ def checks_of(made: Contract) -> dg.AssetChecksDefinition:
             specs += [_spec(key, QUARANTINED_SHARE, allowed, True)]
         if made.layer == "bronze":
             specs += [_spec(key, FRESHNESS, "The newest delivery is as recent as the customer's file expects.", False)]
+        if reported_of(made):
+            specs += [_spec(key, name, said, name == gate.EXPECTED) for name, said in gate.SAID.items()]
         specs += [_spec(key, r.name, r.description or in_words(r), r.severity == "error") for r in made.checked_rules]
 
         @dg.multi_asset_check(name="_".join([*key.path, "rules"]), specs=specs, retry_policy=TRANSIENT, required_resource_keys={"sessions"})
@@ -49,6 +53,7 @@ def checks_of(made: Contract) -> dg.AssetChecksDefinition:
             if version is None:
                 raise dg.Failure(f"{spec.qualified} has no version to check for customer {session.customer_id}", allow_retries=False)
             results = [_accounting(key, version), *_share(key, spec, version), *_freshness(key, spec, session),
+                       *(gate.judge(session, made, version, key) if reported_of(made) else ()),
                        *permanent(_evaluate)(session, spec, made.checked_rules, version, key)]
             failed = [r for r in results if not r.passed and r.severity == dg.AssetCheckSeverity.ERROR]
             versions.set_verdict(session.lock, session.customer_id, version, "failed" if failed else "passed")

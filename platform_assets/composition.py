@@ -13,14 +13,15 @@ import dagster as dg
 
 from partitions.customers import CUSTOMERS
 from platform_assets.checks import checks_of
-from platform_assets.contracts import Contract, contract
-from platform_assets.isolation import isolation_report
+from platform_assets.contracts import Contract, code_of, contract
+from platform_assets.isolation import isolation_report, isolation_schedule
 from platform_assets.joining import joining_sensor
 from platform_assets.notices import run_sensors, stale_sensor
 from platform_assets.parameters import limits_of, rules_of
 from platform_assets.publication import publication_of
 from platform_assets.quarantine import quarantine_of
 from platform_assets.refreshes import refreshes_sensor
+from platform_assets.releases.impact import release_impact
 from platform_assets.tables import LAYERS, MONTHS, QUARANTINED_SHARE, input_key, owners_of, reference_contracts
 from platform_assets.upkeep import upkeep_assets, upkeep_schedule
 from resources.backfills import RUN_TAGS
@@ -28,7 +29,7 @@ from resources.checkout import refuse_checkout
 from resources.environment import Policy, policy_here
 from resources.lake import lake_io_manager
 from resources.reference import reference_io_manager
-from resources.sessions import AS_OF_TAG, PARAMETERS_TAG, sessions
+from resources.sessions import AS_OF_TAG, PARAMETERS_TAG, sessions_of
 from resources.storage import COLUMN_SCHEMA, folded
 from resources.warehouse import warehouse_io_manager
 
@@ -36,7 +37,7 @@ EVERYTHING = f"""Everything of one customer: every table from bronze to platinum
 
 Choose the customer as the partition. The tag `{AS_OF_TAG}` (YYYY-MM-DD) sets the last day that figures cover, the tag `{PARAMETERS_TAG}` the commit
 whose parameters they are computed by."""
-RESOURCES = {"sessions": sessions, "lake": lake_io_manager, "warehouse": warehouse_io_manager, "reference": reference_io_manager}
+IO_MANAGERS = {"lake": lake_io_manager, "warehouse": warehouse_io_manager, "reference": reference_io_manager}
 
 
 def tables_of(domain: ModuleType) -> list[tuple[dg.AssetsDefinition, Contract]]:
@@ -63,24 +64,25 @@ def definitions_of(domain: ModuleType) -> dg.Definitions:
     tables = tables_of(domain)
     assets = [asset for asset, _ in tables]
     contracts = [made for _, made in tables]
+    code = code_of(contracts)
     publication = publication_of(name, contracts)
     quarantine = quarantine_of(name, contracts)
     everything = dg.AssetSelection.groups(*LAYERS, "publication", "quarantine")
     return dg.Definitions(
-        assets=[*assets, publication, quarantine, isolation_report(), *upkeep_assets(), *_references(assets, contracts)],
+        assets=[*assets, publication, quarantine, isolation_report(), release_impact(), *upkeep_assets(), *_references(assets, contracts)],
         asset_checks=[checks_of(made) for made in contracts],
         jobs=[dg.define_asset_job(f"{name}_customer", everything, partitions_def=CUSTOMERS, tags=RUN_TAGS,
                                   description=EVERYTHING)],
-        resources=RESOURCES,
-        schedules=[upkeep_schedule()] if policy.automatic_scheduling else [],
-        sensors=[*run_sensors(), joining_sensor(), *(starting_sensors(policy, everything) if policy.automatic_scheduling else [])],
+        resources={"sessions": sessions_of(name, code), **IO_MANAGERS},
+        schedules=[upkeep_schedule(), isolation_schedule()] if policy.automatic_scheduling else [],
+        sensors=[*run_sensors(), joining_sensor(), *(starting_sensors(policy, everything, name, code) if policy.automatic_scheduling else [])],
         executor=dg.in_process_executor,
     )
 
 
-def starting_sensors(policy: Policy, everything: dg.AssetSelection) -> list[dg.SensorDefinition]:
+def starting_sensors(policy: Policy, everything: dg.AssetSelection, domain: str, code: str) -> list[dg.SensorDefinition]:
     """What a living daemon does without being asked: refresh who is due, and tell who is late where deliveries are due at all."""
-    return [refreshes_sensor(everything), *([stale_sensor()] if policy.bronze_from == "deliveries" else [])]
+    return [refreshes_sensor(everything, domain, code), *([stale_sensor()] if policy.bronze_from == "deliveries" else [])]
 
 
 def _references(assets: list[dg.AssetsDefinition], contracts: list[Contract]) -> list[dg.AssetSpec]:

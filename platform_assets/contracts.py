@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ from pydantic import ValidationError
 from partitions.errors import ContractError
 from resources.formats import Format, formats_of
 from resources.reasons import REASONS
+from resources.releases import digest
 from resources.settings import PROJECT
 from resources.storage import Column, TableSpec
 
@@ -122,16 +124,21 @@ class Contract:
         )
 
     @cached_property
-    def fingerprint(self) -> str:
-        """What the table is computed by: a hash of its module, its contract and the project's modules that it calls."""
+    def sources(self) -> tuple[Path, ...]:
+        """What the table is computed by: its module, its contract and the project's modules that it calls."""
         module = self.path.with_name(f"{self.table}.py")
-        sources = _sources_of(module) if module.exists() else {self.path}
+        found = _sources_of(module) if module.exists() else {self.path}
         if any(rule.severity == "quarantine" for rule in self.rules):
-            sources.add(PROJECT / "platform_assets" / "rules.py")
+            found.add(PROJECT / "platform_assets" / "rules.py")
         if self.layer == "bronze":
-            sources |= {PROJECT / "resources" / name for name in READERS}
+            found |= {PROJECT / "resources" / name for name in READERS}
+        return tuple(sorted(found))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """A hash of the table's sources."""
         digest = hashlib.sha256()
-        for path in sorted(sources):
+        for path in self.sources:
             digest.update(path.relative_to(PROJECT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
         return digest.hexdigest()[:12]
 
@@ -188,6 +195,11 @@ def _sources_of(module: Path) -> set[Path]:
             if imported.parent != PROJECT / "platform_assets" or imported.stem in DOMAIN_HELPERS:
                 waiting.append(imported)
     return found
+
+
+def code_of(contracts: Iterable[Contract]) -> str:
+    """One hash of what a domain's tables are computed by."""
+    return digest({made.spec.qualified: made.fingerprint for made in contracts})
 
 
 def custom_of(prop: SchemaProperty) -> dict[str, Any]:

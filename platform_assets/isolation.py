@@ -23,6 +23,8 @@ from resources.probes import Tried, look_at_folders, look_at_secrets, neighbour_
 from resources.safeguards import SAFEGUARDS, look, unsafe_release
 from resources.settings import settings
 
+SCHEDULE = "isolation"
+NIGHTLY = "30 3 * * *"  # UTC, an hour after the upkeep
 KEY = dg.AssetKey(["platform", "isolation_report"])
 SHOWN = 20
 MADE = "SELECT substr(relnamespace::regnamespace::text, 6) FROM pg_class WHERE relname = 'ducklake_metadata' AND relnamespace::regnamespace::text ~ '^lake_'"
@@ -101,6 +103,12 @@ def isolation_report() -> dg.AssetsDefinition:
         return dg.MaterializeResult(metadata=metadata(lines), check_results=results)
 
     return isolation_report
+
+
+def isolation_schedule() -> dg.ScheduleDefinition:
+    """Every night after the upkeep, while a daemon lives."""
+    job = dg.define_asset_job(SCHEDULE, dg.AssetSelection.assets(KEY), description="Looks whether customers are still kept apart: `strata isolation`.")
+    return dg.ScheduleDefinition(name=SCHEDULE, job=job, cron_schedule=NIGHTLY, execution_timezone="UTC", default_status=dg.DefaultScheduleStatus.RUNNING)
 
 
 def record(instance: dg.DagsterInstance, lines: Sequence[Line]) -> None:

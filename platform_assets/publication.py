@@ -9,7 +9,7 @@ from partitions.customers import CUSTOMERS
 from partitions.errors import PublicationError
 from platform_assets.contracts import Contract
 from platform_assets.tables import TRANSIENT, asset_key
-from resources import versions
+from resources import releases, versions
 from resources.failpoints import failpoint
 from resources.session import Session, fenced
 from resources.sessions import permanent, session_of_step
@@ -58,9 +58,23 @@ def publish(session: Session, domain: str, tables: list[str]) -> tuple[int | Non
     with connection.transaction():
         connection.execute("SELECT platform.assert_fence(%s, %s)", [session.customer_id, session.fence])
         number = versions.point(connection, session.customer_id, domain, session.run.run_id, target)
+        _record_release(session, domain)
         failpoint("publication.before_commit")
     failpoint("publication.after_commit")
     return number, target
+
+
+def _record_release(session: Session, domain: str) -> None:
+    """Write down, where it is news, by which release the customer's live figures are made."""
+    found, made_by = releases.newest(session.warehouse, session.customer_id, domain), session.run.made_by
+    if found and found.made_by == made_by:
+        return
+    cause = "first" if found is None else "promoted" if session.run.release else "unguarded"
+    newest = session.warehouse.execute("SELECT max(publication_id) FROM platform.publication WHERE customer_id = %s AND domain = %s",
+                                       [session.customer_id, domain]).fetchone()[0]
+    named = releases.Release(session.run.release or session.run.code_commit, cause, made_by.code, made_by.parameters, made_by.libraries, newest,
+                             session.run.run_id)
+    releases.record(session.warehouse, session.customer_id, domain, named)
 
 
 def _refuse_held(session: Session, target: dict[str, int]) -> None:

@@ -24,7 +24,9 @@ from partitions.errors import CustomerError
 from partitions.schedules import due_customers
 from platform_assets.joining import state_of_folder
 from platform_assets.selection import downstream_of, everything_of, tables_among
+from resources import releases
 from resources.backfills import Launched, failed_since, launched, new_order, parts_of, request_of, tags_of
+from resources.parameter_state import state_hash, state_of
 from resources.postgres import BACKUP, Postgres
 from resources.sessions import AS_OF_TAG, PARAMETERS_TAG
 from resources.settings import settings
@@ -150,8 +152,21 @@ def wishes_of(postgres: Postgres, instance: dg.DagsterInstance, graph: Any, ever
     return wishes, customers, broken
 
 
+def waiting(postgres: Postgres, names: list[str], domain: str, code: str) -> set[str]:
+    """Of some customers those whom the installed release has not reached: their runs would be refused (resources/releases.py)."""
+    if not names or not releases.is_guarded(postgres.settings):
+        return set()
+    found = set()
+    with postgres.connect(BACKUP) as connection:
+        for name in names:
+            here = releases.MadeBy(code, state_hash(state_of(postgres.settings, name).name), releases.libraries_here())
+            if releases.is_waiting(releases.newest(connection, name, domain), here):
+                found.add(name)
+    return found
+
+
 def refresh(postgres: Postgres, instance: dg.DagsterInstance, graph: Any, everything: frozenset[dg.AssetKey], cursor: str | None,
-            now: datetime) -> tuple[list[dg.RunRequest], str, str]:
+            now: datetime, domain: str = "", code: str = "") -> tuple[list[dg.RunRequest], str, str]:
     """One look: the backfills to make, up to when all is settled (the next cursor), and what happened in words without names, which Dagster
     keeps after a customer has left."""
     settled = datetime.fromisoformat(cursor) if cursor else datetime.fromtimestamp(0, UTC)
@@ -160,25 +175,29 @@ def refresh(postgres: Postgres, instance: dg.DagsterInstance, graph: Any, everyt
     go, wait = sorted_out(wishes, launched(instance, wishes, first), now)
     tried = {cause: failed_since(instance, cause, first) for cause in {wish.cause for wish in go.values()}}
     given_up = [name for name, wish in go.items() if tried[wish.cause].get(name, 0) >= TRIES]
+    unpromoted = waiting(postgres, sorted(go), domain, code)
+    go = {name: wish for name, wish in go.items() if name not in unpromoted}
     requests = []
     for cause in CAUSES:
         wanted = {name: wish.keys for name, wish in go.items() if wish.cause == cause and name not in given_up}
         requests += [request_of(part, tags_of(new_order(cause, now), cause, part)) for part in parts_of(wanted, customers)]
     counted = Counter(wish.cause for name, wish in go.items() if name not in given_up)
     said = [f"{number} by {cause}" for cause, number in counted.items()] + [f"{number} {word}" for number, word in (
-        (len(wait), "wait for more files or for their run to end"), (len(given_up), "given up"), (broken, "files cannot be read")) if number]
+        (len(wait), "wait for more files or for their run to end"), (len(unpromoted), "wait for the promotion of a release"),
+        (len(given_up), "given up"), (broken, "files cannot be read")) if number]
     still_open = [wish.since for name in {*wait, *go} - set(given_up) for wish in wishes[name]]
     return requests, (min([now, *still_open]) - timedelta(microseconds=1)).isoformat(), ", ".join(said) or "nobody is due"
 
 
-def refreshes_sensor(selection: dg.AssetSelection) -> dg.SensorDefinition:
+def refreshes_sensor(selection: dg.AssetSelection, domain: str, code: str) -> dg.SensorDefinition:
     """Sends customers that are due as real backfills, one per size class and set of tables."""
 
     @dg.sensor(name="refreshes", asset_selection=selection, minimum_interval_seconds=TICK_SECONDS, default_status=dg.DefaultSensorStatus.RUNNING,
                description="Starts backfills of the customers that are due by their schedule, or by a trigger that their file names.")
     def refreshes(context: dg.SensorEvaluationContext) -> dg.SensorResult:
         graph = context.repository_def.asset_graph
-        requests, cursor, said = refresh(Postgres(settings()), context.instance, graph, everything_of(graph, selection), context.cursor, datetime.now(UTC))
+        requests, cursor, said = refresh(Postgres(settings()), context.instance, graph, everything_of(graph, selection), context.cursor, datetime.now(UTC),
+                                         domain, code)
         return dg.SensorResult(run_requests=requests, skip_reason=None if requests else dg.SkipReason(said), cursor=cursor)
 
     return refreshes

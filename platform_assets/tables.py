@@ -5,6 +5,7 @@ table says about itself (its contract) or a policy over all assets (definitions.
 """
 from __future__ import annotations
 
+import hashlib
 import inspect
 from collections.abc import Callable
 from functools import wraps
@@ -103,3 +104,9 @@ def input_key(made: Contract, name: str) -> dg.AssetKey:
 def reference_contracts() -> list[Contract]:
     """The contracts of all parameters and vocabularies."""
     return [contract(path) for kind in REFERENCES for path in sorted(Path(PROJECT / kind).glob("*.odcs.yaml"))]
+
+
+def reference_files() -> dict[str, str]:
+    """Every shipped parameter and vocabulary by its key, with a hash of its file."""
+    files = [path for kind in REFERENCES for path in sorted((PROJECT / kind).glob("*.csv"))]
+    return {path.relative_to(PROJECT).with_suffix("").as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()[:12] for path in files}

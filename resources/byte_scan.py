@@ -21,6 +21,7 @@ SCHEMAS_AT_ONCE = 200  # a dump locks every table it reads: 800 lake catalogs in
 CHUNK_BYTES = 1 << 20
 SHORTEST = 6  # characters of a word that is looked for besides the id: a shorter one stands anywhere
 SHOWN = 5
+OVERLAP = 4096  # bytes; longer than any word that is looked for
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,23 @@ def scan_files(place: str, root: Path, looked_for: re.Pattern[bytes], left_out: 
         parts, size, hits = parts + 1, size + content, hits + found
         first += [name] if found else []
     return Scanned(place, parts, size, hits, tuple(first[:SHOWN]))
+
+
+def hits_in_blocks(blocks: Iterable[bytes], looked_for: re.Pattern[bytes]) -> tuple[int, int]:
+    """Bytes and hits of a content that comes in blocks. A hit across a border counts once; OVERLAP bounds the length of what is looked for."""
+    size = hits = 0
+    kept, begin = b"", 0  # `begin`: where in `kept` counting goes on; what is before it only tells whether a word begins there
+    for block in blocks:
+        size, kept = size + len(block), kept + block
+        until = len(kept) - OVERLAP
+        for hit in looked_for.finditer(kept, begin):
+            if hit.start() >= until:
+                break
+            hits, begin = hits + 1, hit.end()
+        begin = max(begin, until, 0)
+        cut = max(begin - 1, 0)
+        kept, begin = kept[cut:], begin - cut
+    return size, hits + sum(1 for _ in looked_for.finditer(kept, begin))
 
 
 def scan_dump(place: str, postgres: Postgres, database: str, looked_for: re.Pattern[bytes]) -> Scanned:

@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,55 +24,17 @@ from psycopg import sql
 from partitions.customers import CUSTOMERS, UNFINISHED, Customer, check_id
 from partitions.errors import BusyError, ErasureError
 from resources import run_history
+from resources.audit import record
 from resources.byte_scan import Scanned, needle, scan_dump, scan_files, token
+from resources.erasure_certificate import Certificate
 from resources.erasure_ledger import append, entry_of, synchronized
-from resources.erasure_places import Places, files_below, is_about, notices_file, rows_of, scratch_of, survey, tables_in_order
+from resources.erasure_places import Places, files_below, is_about, notices_file, own_files, rows_of, scratch_of, survey, tables_in_order
 from resources.export_bundle import next_bundle, sha256_of, write_bundle
 from resources.failpoints import failpoint
+from resources.object_store import login_file, prefixes
 from resources.postgres import MIGRATOR, ORCHESTRATOR, SUPERUSER, Postgres, lake_role
 from resources.session import RunIdentity, Session
-
-COPIED = "it holds the customer's data and is handed over; delete it afterwards"
-OUT_OF_REACH = ["backups of databases and disks: `strata up` removes the customer again after a restore", "pages that `strata datadocs` wrote elsewhere",
-                "the customer's file and overlays in Git, and Git's history", "mail and webhooks that were sent"]
-
-
-@dataclass(frozen=True)
-class Certificate:
-    """What was there, what is there now, and where the customer's id or accounts still stand."""
-
-    customer: str
-    environment: str
-    began_at: str
-    ended_at: str
-    bundle: str | None
-    bundle_sha256: str | None
-    before: Mapping[str, int]
-    after: Mapping[str, int]
-    scanned: tuple[Scanned, ...]
-    kept_roles: tuple[str, ...] = ()
-
-    @property
-    def is_clean(self) -> bool:
-        return not any(self.after.values()) and not any(one.hits for one in self.scanned)
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        places = [{"place": place, "before": self.before.get(place, 0), "after": self.after.get(place, 0)} for place in sorted({*self.before, *self.after})]
-        return {"customer": self.customer, "environment": self.environment, "began_at": self.began_at, "ended_at": self.ended_at, "clean": self.is_clean,
-                "bundle": self.bundle, "bundle_sha256": self.bundle_sha256, "places": places, "scan": [asdict(one) for one in self.scanned],
-                "roles_kept_for_other_environments": list(self.kept_roles), "out_of_reach": OUT_OF_REACH}
-
-    @property
-    def text(self) -> str:
-        things, size, hits = sum(self.before.values()), sum(one.bytes for one in self.scanned), sum(one.hits for one in self.scanned)
-        found = [f"  {one.place}: {one.hits} ({', '.join(one.first)})" for one in self.scanned if one.hits]
-        return "\n".join([
-            f"Customer {self.customer} was removed from {self.environment} between {self.began_at} and {self.ended_at}.",
-            f"Before: {things:,} things in {sum(1 for number in self.before.values() if number)} places. After: {sum(self.after.values()):,}.",
-            f"Searched for its id and accounts in {size:,} bytes of {', '.join(one.place for one in self.scanned)}: {hits} found.",
-            *found, f"Export bundle: {Path(self.bundle).name}, sha256 {self.bundle_sha256}; {COPIED}." if self.bundle else "No export bundle was made.",
-            "Out of reach: " + "; ".join(OUT_OF_REACH) + "."]) + "\n"
+from resources.stored_objects import StoredObjects, has_login, roots
 
 
 def removable(postgres: Postgres, instance: dg.DagsterInstance, customer: str, declared: Customer | None) -> Places:
@@ -90,16 +52,22 @@ def removable(postgres: Postgres, instance: dg.DagsterInstance, customer: str, d
 
 
 def remove(postgres: Postgres, instance: dg.DagsterInstance, customer: str, declared: Customer | None, folder: Path | None = None,
-           canaries: Iterable[str] = ()) -> Certificate:
-    """Export and erase a customer. After a crash the same call goes on where it stopped. Raises ErasureError or BusyError before anything is touched."""
+           canaries: Iterable[str] = (), operator: str = "unknown") -> Certificate:
+    """Export and erase a customer; `operator` stands in the certificate. After a crash the same call goes on where it stopped.
+
+    Raises ErasureError or BusyError before anything is touched.
+    """
     with held(postgres, customer) as lock:
         found = removable(postgres, instance, customer, declared)
-        started = _started(postgres, found)
+        started = _started(postgres, found, operator)
         failpoint("erasure.before_export")
-        if not started["bundle"]:
-            bundle = next_bundle(folder or postgres.settings.home / "exports", customer)
-            _export(postgres, lock, found, declared, bundle)
-            started = _started(postgres, found, bundle=str(bundle.resolve()))
+        configured = postgres.settings  # without a login of the store there is nothing of the customer's there that could be handed over
+        is_blank = bool(prefixes(configured, customer)) and not found.stored and not login_file(configured, customer).exists()
+        if not started["bundle"] and not is_blank:
+            bundle = next_bundle(folder or configured.home / "exports", customer)
+            handed_over = _export(postgres, lock, found, declared, bundle)
+            record(postgres, customer, operator, "customers remove", bundle.name, "the customer leaves", handed_over)
+            started = _started(postgres, found, operator, bundle=str(bundle.resolve()))
         failpoint("erasure.after_export")
         append(postgres, customer)
         failpoint("erasure.after_ledger")
@@ -114,7 +82,7 @@ def replay(postgres: Postgres, instance: dg.DagsterInstance) -> list[Certificate
         if entry_of(ledger, customer):
             with held(postgres, customer):
                 found = survey(postgres, instance, customer)
-                certificates.append(_erased(postgres, instance, found, _started(postgres, found), ()))
+                certificates.append(_erased(postgres, instance, found, _started(postgres, found, "a replay of the ledger"), ()))
     return certificates
 
 
@@ -124,12 +92,14 @@ def present(postgres: Postgres, instance: dg.DagsterInstance) -> set[str]:
 
     found = set(standing(postgres, instance).parts)
     with postgres.connect(MIGRATOR) as connection:
-        for table in ("delivery", "table_version", "fence", "notice"):
+        for table in ("delivery", "table_version", "fence", "notice", "audit"):
             found |= {name for (name,) in connection.execute(f"SELECT DISTINCT customer_id FROM platform.{table}")}
     with postgres.connect(ORCHESTRATOR, postgres.names.dagster) as connection:
         found |= {name for (name,) in connection.execute("SELECT DISTINCT partition FROM runs WHERE partition IS NOT NULL")}
-    lake, begun = Path(postgres.settings.lake_root), _removals(postgres)
-    return found | {path.name for path in lake.glob("*") if path.is_dir()} | {path.stem for path in begun.glob("*.json")}
+    configured, begun = postgres.settings, _removals(postgres)
+    if roots(configured) and has_login(configured):
+        found |= StoredObjects(configured).customers()
+    return found | {path.name for path in Path(configured.lake_root).glob("*") if path.is_dir()} | {path.stem for path in begun.glob("*.json")}
 
 
 @contextmanager
@@ -152,10 +122,10 @@ def _started_file(postgres: Postgres, customer: str) -> Path:
     return _removals(postgres) / f"{customer}.json"
 
 
-def _started(postgres: Postgres, found: Places, **more: Any) -> dict[str, Any]:
+def _started(postgres: Postgres, found: Places, operator: str, **more: Any) -> dict[str, Any]:
     """What the first start of this removal wrote down: the counts before, the words to look for, the bundle."""
     path = _started_file(postgres, found.customer)
-    now = {"began_at": _now(), "before": found.counts, "words": found.words, "bundle": None}
+    now = {"began_at": _now(), "before": found.counts, "words": found.words, "operator": operator, "bundle": None}
     kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else now
     if more or not path.exists():
         kept |= more
@@ -166,8 +136,8 @@ def _started(postgres: Postgres, found: Places, **more: Any) -> dict[str, Any]:
     return kept
 
 
-def _export(postgres: Postgres, lock: psycopg.Connection, found: Places, declared: Customer | None, bundle: Path) -> None:
-    """The bundle, through a session under the lock that is held already."""
+def _export(postgres: Postgres, lock: psycopg.Connection, found: Places, declared: Customer | None, bundle: Path) -> int:
+    """The bundle, through a session under the lock that is held already; returns the rows in it."""
     if not found.roles or not found.catalog:
         postgres.ensure_lake_role(found.customer)
     with postgres.connect(SUPERUSER, postgres.names.lake) as connection:
@@ -178,7 +148,7 @@ def _export(postgres: Postgres, lock: psycopg.Connection, found: Places, declare
     session = Session(postgres.settings, postgres, known, RunIdentity("removal", None, "removal", "removal"))
     session.lock = lock
     try:
-        write_bundle(session, bundle)
+        return sum(entry.rows for entry in write_bundle(session, bundle))
     finally:
         session.close()
 
@@ -199,6 +169,10 @@ def _erased(postgres: Postgres, instance: dg.DagsterInstance, found: Places, sta
     failpoint("erasure.after_warehouse")
     _unlink(found.objects, Path(configured.lake_path(customer)))
     _unlink(found.landed, configured.landing_root / customer)
+    if found.stored or found.uploads:
+        store = StoredObjects(configured)
+        store.abort(customer, found.uploads)
+        store.delete(customer, found.stored)
     failpoint("erasure.after_files")
     with postgres.connect(ORCHESTRATOR, postgres.names.dagster) as connection:
         run_history.forget(connection, customer, found.runs)
@@ -210,6 +184,8 @@ def _erased(postgres: Postgres, instance: dg.DagsterInstance, found: Places, sta
         _unlink([path for path in [*found.scratch, *found.overlays] if Path(path).is_relative_to(root)], root)
     _forget_told(notices_file(configured), customer)
     kept = tuple(role for role in found.roles if not postgres.drop_role(role))
+    for path in own_files(configured, customer):
+        path.unlink(missing_ok=True)
     _blot_out(configured.home / "postgres" / "log", customer)
     failpoint("erasure.after_roles")
     _vacuum(postgres, tables)
@@ -289,7 +265,8 @@ def _certificate(postgres: Postgres, instance: dg.DagsterInstance, found: Places
     looked_for = needle(found.customer, [*started["words"], *canaries])
     made = Certificate(found.customer, postgres.settings.environment, started["began_at"], _now(), str(bundle) if bundle else None,
                        sha256_of(bundle) if bundle and bundle.exists() else None, started["before"], after.counts,
-                       tuple(_search(postgres, looked_for, [bundle] if bundle else [])), kept)
+                       tuple(_search(postgres, looked_for, [bundle] if bundle else [])), kept,
+                       tuple(prefixes(postgres.settings, found.customer)), started["operator"])
     exports = bundle.parent if bundle else postgres.settings.home / "exports"
     stem = bundle.stem if bundle else f"{found.customer}-again-{datetime.now(UTC):%Y%m%dT%H%M%S}"
     exports.mkdir(parents=True, exist_ok=True)
@@ -303,8 +280,13 @@ def _certificate(postgres: Postgres, instance: dg.DagsterInstance, found: Places
 def _search(postgres: Postgres, looked_for: re.Pattern[bytes], handed_over: list[Path]) -> Iterator[Scanned]:
     """Everything of this environment that a customer could stand in. The bundles and certificates of the customer itself are its own."""
     configured, names = postgres.settings, postgres.names
-    yield scan_files("lake", Path(configured.lake_root), looked_for)
-    yield scan_files("landing", configured.landing_root, looked_for)
+    for place, root in (("lake", Path(configured.lake_root)), ("landing", configured.landing_root)):
+        if place in roots(configured):
+            yield StoredObjects(configured).scan(place, looked_for)
+        else:
+            yield scan_files(place, root, looked_for)
+    if "landing" in roots(configured):
+        yield scan_files("landing not yet stored", configured.landing_root, looked_for)
     for place, database in (("warehouse dump", names.warehouse), ("lake catalog dump", names.lake), ("dagster dump with its event log", names.dagster)):
         yield scan_dump(place, postgres, database, looked_for)
     yield scan_files("logs of runs", configured.dagster_home, looked_for)

@@ -15,11 +15,13 @@ import psycopg
 from psycopg import sql
 
 from partitions.customers import CUSTOMERS
-from partitions.errors import ErasureError
 from resources import run_history
+from resources.audit import head_file
 from resources.byte_scan import token
+from resources.object_store import login_file, prefixes
 from resources.postgres import MIGRATOR, ORCHESTRATOR, SUPERUSER, Postgres, lake_reader_role, lake_role, reader_role
 from resources.settings import Settings
+from resources.stored_objects import Stored, StoredObjects, Upload
 
 IN_ORDER = """SELECT c.oid::regclass::text, array_remove(array_agg(f.conrelid::regclass::text), NULL) FROM pg_class c
     JOIN pg_attribute a ON a.attrelid = c.oid AND a.attname = 'customer_id' AND NOT a.attisdropped
@@ -37,6 +39,8 @@ class Places:
     catalog: list[str] = field(default_factory=list)  # tables of the lake's catalog
     objects: list[str] = field(default_factory=list)
     landed: list[str] = field(default_factory=list)
+    stored: list[Stored] = field(default_factory=list)  # on an object store, lake and landing: place and version
+    uploads: list[Upload] = field(default_factory=list)
     runs: list[str] = field(default_factory=list)
     history: dict[str, int] = field(default_factory=dict)  # Dagster's table -> rows
     logs: list[str] = field(default_factory=list)
@@ -44,6 +48,7 @@ class Places:
     overlays: list[str] = field(default_factory=list)
     told: int = 0  # lines of the notices' file
     roles: list[str] = field(default_factory=list)
+    own_files: list[str] = field(default_factory=list)  # its login of the object store, the head of its audit log
     words: list[str] = field(default_factory=list)
 
     @property
@@ -51,9 +56,10 @@ class Places:
         """Place -> how many things lie there."""
         return {
             "partition": len(self.partitions), **{f"warehouse {table}": rows for table, rows in self.rows.items()}, "lake catalog tables": len(self.catalog),
-            "lake objects": len(self.objects), "landed files": len(self.landed), **{f"dagster {table}": rows for table, rows in self.history.items()},
+            "lake objects": len(self.objects), "landed files": len(self.landed), "versions of stored objects": len(self.stored),
+            "unfinished uploads": len(self.uploads), **{f"dagster {table}": rows for table, rows in self.history.items()},
             "run logs": len(self.logs), "scratch files": len(self.scratch), "kept parameter files": len(self.overlays), "notices told": self.told,
-            "roles": len(self.roles),
+            "roles": len(self.roles), "files of its own": len(self.own_files),
         }
 
     @property
@@ -62,10 +68,10 @@ class Places:
 
 
 def survey(postgres: Postgres, instance: dg.DagsterInstance, customer: str) -> Places:
-    """Everything of a customer, now. Raises ErasureError for a lake that is not on a file system."""
+    """Everything of a customer, now. Raises SettingsError where lake or landing are on an object store and there is no login that removes."""
     configured = postgres.settings
-    if "://" in configured.lake_root or "://" in (configured.landing_store or ""):
-        raise ErasureError("removing a customer from an object store is not built yet", customer=customer, fix="remove it where the lake is a folder")
+    store = StoredObjects(configured) if prefixes(configured, customer) else None
+    stored, uploads = (store.of(customer), store.uploads_of(customer)) if store else ([], [])
     with postgres.connect(SUPERUSER, postgres.names.lake) as connection:
         catalog = _names(connection, "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = to_regnamespace(%s) ORDER BY 1", lake_role(customer))
         own = [lake_role(customer), reader_role(customer), lake_reader_role(customer)]
@@ -79,11 +85,16 @@ def survey(postgres: Postgres, instance: dg.DagsterInstance, customer: str) -> P
     kept = configured.home / "parameters-of"
     return Places(
         customer, [key for key in instance.get_dynamic_partitions(CUSTOMERS.name or "customer") if key == customer], rows, catalog,
-        files_below(Path(configured.lake_path(customer))), files_below(configured.landing_root / customer), runs, history,
+        files_below(Path(configured.lake_path(customer))), files_below(configured.landing_root / customer), stored, uploads, runs, history,
         [path for run in runs for path in files_below(configured.dagster_home / "storage" / run)],
         [path for folder in scratch_of(configured, customer) for path in files_below(folder)],
         [path for folder in sorted(kept.glob(f"*/customers/{customer}")) for path in files_below(folder)],
-        len(told_lines(notices_file(configured), customer)), roles, words)
+        len(told_lines(notices_file(configured), customer)), roles, [str(path) for path in own_files(configured, customer) if path.exists()], words)
+
+
+def own_files(settings: Settings, customer: str) -> list[Path]:
+    """Files among those of the installation that are one customer's."""
+    return [login_file(settings, customer), head_file(settings, customer)]
 
 
 def tables_in_order(connection: psycopg.Connection) -> list[str]:

@@ -11,11 +11,13 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 
 import duckdb
 from psycopg import sql
 
+from resources.object_store import ObjectStore, is_remote
 from resources.postgres import READER
 from resources.session import Session
 
@@ -44,7 +46,7 @@ def write_bundle(session: Session, bundle: Path) -> list[Entry]:
     session.temp.mkdir(parents=True, exist_ok=True)
     entries = []
     with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED, allowZip64=True) as archive:
-        for name, path, rows in [*_deliveries(session), *_silver(session), *_platinum(session)]:
+        for name, path, rows in chain(_deliveries(session), _silver(session), _platinum(session)):
             archive.write(path, name)
             entries.append(Entry(name, rows, path.stat().st_size, sha256_of(path)))
         manifest = {"customer": session.customer_id, "files": [asdict(entry) for entry in entries]}
@@ -63,6 +65,14 @@ def sha256_of(path: Path) -> str:
 def _deliveries(session: Session) -> Iterator[tuple[str, Path, int]]:
     rows = session.lock.execute("SELECT source, path, rows FROM platform.delivery WHERE customer_id = %s ORDER BY source, path", [session.customer_id])
     root = session.settings.landing_root
+    if is_remote(session.settings.landing_store or ""):
+        store = ObjectStore(session.settings, session.customer_id)
+        for number, (_, path, count) in enumerate(rows.fetchall()):
+            fetched = session.temp / f"delivery-{number}"
+            store.get(store.landed(path), fetched)
+            yield f"deliveries/{path.removeprefix(session.customer_id + '/')}", fetched, count
+            fetched.unlink()
+        return
     for _, path, count in rows.fetchall():
         file = root / path
         with suppress(FileNotFoundError):

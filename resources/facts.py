@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 
+from resources.revision import code_commit, release_name
 from resources.storage import TableSpec
 from resources.versions import Version
 
@@ -21,6 +22,8 @@ def output_facts(spec: TableSpec, version: Version, sql: str | None = None, unch
         "quarantined": version.quarantined_count,
         **({"rejected": version.rejected_count} if version.rejected_count else {}),
         "inputs": dg.MetadataValue.json(version.inputs),
+        "commit": code_commit(),
+        **({"release": release} if (release := release_name()) else {}),
     }
     if version.as_of:
         facts["as_of"] = version.as_of.isoformat()

@@ -6,6 +6,7 @@ report (platform_assets/verification.py). A finding tells counts, tables, files,
 """
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,15 +15,19 @@ import psycopg
 from psycopg import IsolationLevel, sql
 from psycopg.rows import dict_row
 
+from resources.audit import Entry, broken_links, cut_off, entries
 from resources.postgres import BACKUP, Postgres
 from resources.quarantine import QUARANTINE
 from resources.storage import TableSpec
 
+TAMPERED = "find out who may write as the owner of the warehouse; restore the log beside it and compare"
+CUT = "as above; after a restore of an older backup, note it and remove the file below $STRATA_HOME/audit"
 LAUNCH = "launch the customer: what is gone is made anew"
 CONTENTS = {"I1": "every published version is whole, checked, and of one set", "I3": "every delivered row and file is accounted for",
             "I5": "nothing is left lying and nothing that is named is missing", "I6": "no run is under way without a process",
             "I7": "versions were written in the order of their runs", "I8": "sums agree from layer to layer",
-            "I9": "nothing of another customer lies in a customer's lake", "I12": "Dagster's memory and the data agree"}  # fmt: skip
+            "I9": "nothing of another customer lies in a customer's lake", "I12": "Dagster's memory and the data agree",
+            "audit": "the log of who read a customer's rows is what was written"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -107,9 +112,19 @@ def ask_registry(postgres: Postgres, customers: Sequence[str], specs: Sequence[T
                 looked.add("I5", 1, _rows_of_no_version(connection, spec, spec.name, customers))
         for spec in {spec.schema: spec for spec in specs if spec.layer == "gold"}.values():
             looked.add("I5", 1, _rows_of_no_version(connection, spec, QUARANTINE, customers))
+        read = Counter[str]()
+        tampered = [*((one, TAMPERED) for one in broken_links(_counted(read, entries(connection, customers)))),
+                    *((one, CUT) for one in cut_off(connection, postgres.settings, customers))]
+        looked.add("audit", read.total(), [Finding("audit", name, None, problem, fix) for (name, problem), fix in tampered])
         for name, condition in agreements.items():
             looked.add("I8", 1, _disagreeing(connection, name, condition, customers))
     return looked
+
+
+def _counted(seen: Counter[str], found: Iterable[Entry]) -> Iterator[Entry]:
+    for one in found:
+        seen[one.customer] += 1
+        yield one
 
 
 OURS = sql.SQL("l.customer_id = ANY(%(names)s)")

@@ -16,6 +16,7 @@ import duckdb
 from psycopg.types.json import Jsonb
 
 from partitions.errors import IntegrityError
+from resources.object_store import ObjectStore, is_remote
 from resources.quarantine import QUARANTINE
 from resources.session import Session
 from resources.storage import TableSpec
@@ -94,12 +95,22 @@ def missing(session: Session, schema: str, table: str, snapshot: int | None) -> 
     return sorted(name for path in files_of(session, schema, table, snapshot) if (name := _relative(session, path)) in gone)
 
 
+def absent(session: Session, schema: str, table: str, snapshot: int | None) -> list[str]:
+    """The files that a snapshot of a table names and that are not there, recorded or not, relative to the customer's part of the lake."""
+    named = [_relative(session, path) for path in files_of(session, schema, table, snapshot)]
+    return sorted(set(named) - _present(session, f"{schema}/{table}/", named))
+
+
 def resized(session: Session, qualified: str, paths: Iterable[str]) -> list[str]:
-    """Of these files, those on a disk whose size is not what was recorded."""
+    """Of these files of a table, those whose size is not what was recorded."""
     rows = session.lock.execute("SELECT path, bytes FROM platform.lake_object WHERE customer_id = %s AND table_name = %s", [session.customer_id, qualified])
     sizes: dict[str, int] = dict(rows.fetchall())
-    names = {_relative(session, path): path for path in paths if "://" not in path}
-    return sorted(name for name, path in names.items() if name in sizes and Path(path).stat().st_size != sizes[name])
+    names = {name: path for path in paths if (name := _relative(session, path)) in sizes}
+    root = session.settings.lake_path(session.customer_id)
+    if is_remote(root):
+        listed = ObjectStore(session.settings, session.customer_id).listed(f"{root}{qualified.replace('.', '/')}/") if names else {}
+        return sorted(name for name, path in names.items() if path in listed and listed[path][0] != sizes[name])
+    return sorted(name for name, path in names.items() if Path(path).stat().st_size != sizes[name])
 
 
 def sha256_of(path: Path) -> str:
@@ -164,6 +175,11 @@ def _local(session: Session, path: str) -> LakeObject:
             return LakeObject(name, file.tell(), digest)
     except FileNotFoundError:
         return LakeObject(name, 0, None)
+
+
+def sha256_of_object(session: Session, place: str) -> str | None:
+    """None where it is gone."""
+    return _remote(session, place).sha256
 
 
 def _remote(session: Session, path: str) -> LakeObject:

@@ -11,6 +11,7 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -38,17 +39,34 @@ def is_remote(place: str | Path) -> bool:
     return str(place).startswith(SCHEME)
 
 
+def login_file(settings: Settings, customer: str, prefix: str = LOGIN_PREFIX) -> Path:
+    return settings.secrets / f"{prefix}{customer}"
+
+
 def login(settings: Settings, customer: str, prefix: str = LOGIN_PREFIX) -> Login:
     """A customer's own login; raises SettingsError where there is none or the file is no login."""
-    path = settings.secrets / f"{prefix}{customer}"
+    path = login_file(settings, customer, prefix)
+    return read_login(path, customer, f"give a login the policy of `strata customers storage-policy {customer}`, and write it into secrets/{path.name}")
+
+
+def read_login(path: Path, customer: str | None, fix: str) -> Login:
+    """What a file among the secrets holds. Raises SettingsError."""
     if not path.exists():
-        raise SettingsError("this customer has no login of its own for the object store", customer=customer,
-                            fix=f"give a login the policy of `strata customers storage-policy {customer}`, and write it into secrets/{path.name}")
+        whose = "this customer has no login of its own" if customer else "there is no login that removes customers"
+        raise SettingsError(f"{whose} for the object store", customer=customer, fix=fix)
     try:
         return Login(**json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError):  # neither cause nor content: it holds a secret
         raise SettingsError("this is no login of an object store", customer=customer, file=path.name,
                             fix='write {"key_id": "…", "secret": "…"} into it') from None
+
+
+def client_of(settings: Settings, found: Login) -> Any:
+    """boto3's client with a login."""
+    import boto3
+
+    return boto3.client("s3", endpoint_url=settings.s3_endpoint, region_name=os.environ.get("AWS_REGION", "us-east-1"),
+                        aws_access_key_id=found.key_id, aws_secret_access_key=found.secret, aws_session_token=found.session_token)
 
 
 def prefixes(settings: Settings, customer: str) -> list[str]:
@@ -96,11 +114,7 @@ class ObjectStore:
 
     @cached_property
     def client(self) -> Any:
-        import boto3
-
-        found = login(self.settings, self.customer)
-        return boto3.client("s3", endpoint_url=self.settings.s3_endpoint, region_name=os.environ.get("AWS_REGION", "us-east-1"),
-                            aws_access_key_id=found.key_id, aws_secret_access_key=found.secret, aws_session_token=found.session_token)
+        return client_of(self.settings, login(self.settings, self.customer))
 
     def landed(self, path: Path) -> str:
         """The place of an accepted file by its path below the landing root."""
@@ -111,12 +125,25 @@ class ObjectStore:
         bucket, key = split(place)
         self.client.upload_file(str(file), bucket, key)
 
+    def get(self, place: str, file: Path) -> None:
+        """An object as a file."""
+        bucket, key = split(place)
+        self.client.download_file(bucket, key, str(file))
+
     def delete(self, place: str) -> None:
         bucket, key = split(place)
         self.client.delete_object(Bucket=bucket, Key=key)
 
     def list(self, prefix: str) -> Iterator[str]:
         """The places below a prefix."""
+        yield from self.listed(prefix)
+
+    def listed(self, prefix: str) -> dict[str, tuple[int, datetime]]:
+        """Place -> bytes and the time of writing, of everything below a prefix: a request for each thousand. Raises SettingsError where the login may not."""
         bucket, key = split(prefix)
-        for page in self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key):
-            yield from (f"{SCHEME}{bucket}/{found['Key']}" for found in page.get("Contents", []))
+        try:
+            pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
+            return {f"{SCHEME}{bucket}/{found['Key']}": (found["Size"], found["LastModified"]) for page in pages for found in page.get("Contents", [])}
+        except self.client.exceptions.ClientError as error:
+            raise SettingsError(f"the object store does not list this customer's part of it: {error.response['Error']['Code']}", customer=self.customer,
+                                fix=f"let the login list its prefixes: `strata customers storage-policy {self.customer}`") from None

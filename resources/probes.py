@@ -18,7 +18,7 @@ from psycopg import sql
 
 from partitions.customers import Customer
 from resources.object_store import is_remote
-from resources.postgres import READER, SUPERUSER, Postgres, lake_role
+from resources.postgres import READER, Postgres, lake_role
 from resources.sandbox import sandbox
 from resources.session_limits import session_limits
 
@@ -56,10 +56,10 @@ READS = {  # the reading ones of RELIABILITY 2.5, case 33; `neighbour` is anothe
     "memory": "SET memory_limit = '64GB'",
     "another catalog's schema": f"SELECT 1 FROM postgres_query('{CATALOG}', 'SELECT 1 FROM lake_{{neighbour}}.ducklake_table') LIMIT 1",
     "a file of the server": f"SELECT 1 FROM postgres_query('{CATALOG}', 'SELECT pg_read_file(''PG_VERSION'')')",
-    "logging in as the superuser": "SELECT 1 FROM postgres_scan('host={host} user=postgres dbname={lake}', 'lake_{neighbour}', 'ducklake_table') LIMIT 1",
-    "logging in as another lake": "SELECT 1 FROM postgres_scan('host={host} user=lake_{neighbour} dbname={lake}', 'lake_{neighbour}', 'ducklake_table')",
-    "attaching as the superuser": "ATTACH 'host={host} user=postgres dbname={lake}' AS more (TYPE postgres)",
-    "attaching as another lake": "ATTACH 'host={host} user=lake_{neighbour} dbname={lake}' AS more (TYPE postgres)",
+    "logging in as the superuser": "SELECT 1 FROM postgres_scan('{server} user=postgres dbname={lake}', 'lake_{neighbour}', 'ducklake_table') LIMIT 1",
+    "logging in as another lake": "SELECT 1 FROM postgres_scan('{server} user=lake_{neighbour} dbname={lake}', 'lake_{neighbour}', 'ducklake_table')",
+    "attaching as the superuser": "ATTACH '{server} user=postgres dbname={lake}' AS more (TYPE postgres)",
+    "attaching as another lake": "ATTACH '{server} user=lake_{neighbour} dbname={lake}' AS more (TYPE postgres)",
     "attaching with the own login": "ATTACH '' AS more (TYPE postgres, SECRET lake_login)",
     "attaching for another customer": "ATTACH 'options=''-c app.customer_id={neighbour}''' AS more (TYPE postgres, SECRET warehouse_login)",
     "verifiers of passwords": "SELECT 1 FROM postgres_query('warehouse', 'SELECT rolpassword FROM pg_authid') LIMIT 1",
@@ -79,11 +79,12 @@ class Tried:
 
 def places(postgres: Postgres, customer: str, neighbour: str) -> dict[str, str]:
     """What the statements name."""
-    settings = postgres.settings
+    settings, login = postgres.settings, postgres.parameters(READER, postgres.names.lake)
+    server = " ".join(f"{key}={login[key]}" for key in ("host", "port") if key in login)
     return {"root": settings.lake_root.rstrip("/"), "own": settings.lake_path(customer), "customer": customer, "neighbour": neighbour,
             "capitals": neighbour.upper(),
             "landing": (settings.landing_store or str(settings.landing_root)).rstrip("/"), "temp": str(settings.temp_root), "secrets": str(settings.secrets),
-            "host": postgres.parameters(SUPERUSER, postgres.names.lake)["host"], "lake": postgres.names.lake}
+            "server": server, "lake": postgres.names.lake}
 
 
 def neighbour_of(customer: str, others: Collection[str]) -> str:

@@ -43,6 +43,11 @@ def code_commit() -> str:
     return os.environ.get("STRATA_COMMIT") or text(git(PROJECT, "rev-parse", f"--short={COMMIT_DIGITS}", "HEAD")) or UNKNOWN
 
 
+def release_name() -> str | None:
+    """The tag or branch that an image was built from, as its build stamped it in `$STRATA_REF`; None outside of images."""
+    return re.sub(r"^refs/(tags|heads)/", "", os.environ.get("STRATA_REF", "")) or None
+
+
 def repository_of(folder: Path) -> Path | None:
     """The top folder of the git repository that a folder is in."""
     found = text(git(folder, "rev-parse", "--show-toplevel"))

@@ -6,7 +6,7 @@ limits (session_limits.py), proof that it holds (probes.py, tests/isolation). AR
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -63,8 +63,9 @@ def _attach(connection: duckdb.DuckDBPyConnection, settings: Settings, postgres:
         Path(lake_path).mkdir(parents=True, exist_ok=True)
     _secret(connection, "lake_login", "postgres", _login(postgres.parameters(role, names.lake)))
     try:
-        connection.execute(f"ATTACH 'ducklake:postgres:' AS lake (META_SECRET 'lake_login', DATA_PATH '{_quoted(lake_path)}', METADATA_SCHEMA '{role}', "
-                           f"META_SCHEMA '{role}', DATA_INLINING_ROW_LIMIT 0, ENCRYPTED {customer.encrypted}, AUTOMATIC_MIGRATION {upgrades})")
+        connection.execute(f"ATTACH 'ducklake:postgres:{_encryption(postgres.tls)}' AS lake (META_SECRET 'lake_login', DATA_PATH '{_quoted(lake_path)}', "
+                           f"METADATA_SCHEMA '{role}', META_SCHEMA '{role}', DATA_INLINING_ROW_LIMIT 0, ENCRYPTED {customer.encrypted}, "
+                           f"AUTOMATIC_MIGRATION {upgrades})")
     except duckdb.InvalidInputException as error:
         if "catalog version mismatch" in str(error):
             raise MigrationError("its lake's catalog was written by an older DuckLake than this release has", customer=customer.id,
@@ -74,7 +75,7 @@ def _attach(connection: duckdb.DuckDBPyConnection, settings: Settings, postgres:
         raise CustomerError("encryption of a lake is decided before its first run", customer=customer.id,
                             fix="put `encrypted` back in the customer's file") from None
     _secret(connection, "warehouse_login", "postgres", _login(postgres.parameters(role, names.warehouse)))
-    connection.execute("ATTACH '' AS warehouse (TYPE postgres, SECRET warehouse_login)")
+    connection.execute(f"ATTACH '{_encryption(postgres.tls)}' AS warehouse (TYPE postgres, SECRET warehouse_login)")
     connection.execute(f"SET ducklake_max_retry_count = 100; SET pg_connection_limit = {limits.scanners}")
     connection.execute("SET pg_use_binary_copy = false")  # 200 k rows with four DECIMAL(38,18): 0.8 s as text, 3.2 s as binary
 
@@ -84,10 +85,11 @@ def _attach_production(connection: duckdb.DuckDBPyConnection, settings: Settings
     path, role = source_path(settings, customer), lake_role(customer)
     if is_remote(path):
         _secret(connection, "production_objects", "s3", secret_options(settings, customer, SOURCE_LOGIN_PREFIX), scope=path)
-    _secret(connection, "production_login", "postgres", _login(source_login(settings, customer)))
+    found = source_login(settings, customer)
+    _secret(connection, "production_login", "postgres", _login(found))
     try:
-        connection.execute(f"ATTACH 'ducklake:postgres:' AS {CATALOG} (META_SECRET 'production_login', DATA_PATH '{_quoted(path)}', OVERRIDE_DATA_PATH true, "
-                           f"METADATA_SCHEMA '{role}', META_SCHEMA '{role}', READ_ONLY)")
+        connection.execute(f"ATTACH 'ducklake:postgres:{_encryption(found)}' AS {CATALOG} (META_SECRET 'production_login', METADATA_SCHEMA '{role}', "
+                           f"META_SCHEMA '{role}', DATA_PATH '{_quoted(path)}', OVERRIDE_DATA_PATH true, READ_ONLY)")
     except duckdb.Error as error:
         raise DeliveryError(f"production's lake of this customer cannot be opened: {without_values(str(error))}", customer=customer,
                             fix="see that the customer has run there, that its DuckLake is not older, and that secrets/ holds the reader's password") from None
@@ -119,6 +121,17 @@ def _login(parameters: dict[str, str]) -> dict[str, str]:
     """libpq's parameters as options of a secret."""
     named = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password", "DATABASE": "dbname"}
     return {option: parameters[key] for option, key in named.items() if key in parameters}
+
+
+def _encryption(parameters: Mapping[str, str]) -> str:
+    """What a server's address says of encryption, which DuckDB's secrets have no options for, as it is written inside of a quoted text."""
+    return _quoted(" ".join(f"{key}={_value(value)}" for key, value in parameters.items() if key.startswith("ssl")))
+
+
+def _value(text: str) -> str:
+    """A value of a connection string."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _secret(connection: duckdb.DuckDBPyConnection, name: str, kind: str, options: dict[str, str], scope: str | None = None) -> None:

@@ -28,6 +28,7 @@ from resources.environment import policy_of
 from resources.expressions import leaf_names
 from resources.parameter_state import ParameterState, state_hash
 from resources.postgres import Postgres, lake_role
+from resources.releases import MadeBy, libraries_here
 from resources.safeguards import refuse_unsafe_once
 from resources.sandbox import sandbox
 from resources.session_limits import SessionLimits, session_limits
@@ -59,7 +60,10 @@ class Source:
 @dataclass(frozen=True)
 class RunIdentity:
     """What a run is: recorded with every version it writes. `as_of` None means the newest delivery's period end; `parameters` are what it reads,
-    `source_snapshot` is that of production's lake to copy from, None for the newest."""
+    `source_snapshot` is that of production's lake to copy from, None for the newest.
+
+    `code`: the hash of the fingerprints of its domain's tables. `release`: the release that the run promotes. `recomputes`: it makes every table
+    anew, also one whose recipe is known."""
 
     run_id: str
     as_of: date | None
@@ -67,6 +71,14 @@ class RunIdentity:
     parameter_version: str
     parameters: ParameterState | None = None
     source_snapshot: int | None = None
+    code: str = ""
+    release: str | None = None
+    recomputes: bool = False
+
+    @property
+    def made_by(self) -> MadeBy:
+        """What this run's figures hang on besides the data."""
+        return MadeBy(self.code, state_hash(self.parameter_version), libraries_here())
 
 
 def fenced(function: Callable) -> Callable:
@@ -224,6 +236,10 @@ class Session:
         files, name = self.deliveries(spec), landing_name(spec.name)
         landed = load(self.con, self.settings.landing_store or self.settings.landing_root, files, spec.formats, columns, f"delivered_{spec.name}")
         self.landed[spec.name] = overlay(self.con, landed, name, spec, files, self.corrections)
+
+    def knows(self, known: Version | None, recipe: str) -> bool:
+        """Whether a version was made by this recipe, so that there is nothing to compute."""
+        return bool(recipe and known and known.recipe == recipe and not self.run.recomputes)
 
     def confirmed(self, spec: TableSpec, known: Version, inputs: list[Version], recipe: str) -> Version:
         """A version whose content this run made again, or would have made again."""

@@ -20,6 +20,7 @@ from partitions.errors import CustomerError, PermanentError, SettingsError
 from resources.facts import without_values
 from resources.parameter_state import state_of
 from resources.postgres import Postgres
+from resources.releases import is_guarded, refuse_waiting
 from resources.revision import code_commit
 from resources.session import RunIdentity, Session
 from resources.settings import Settings, settings
@@ -29,24 +30,34 @@ from resources.usage import RULES, TABLE, Meter
 AS_OF_TAG = "strata/as_of"
 PARAMETERS_TAG = "strata/parameters"
 PAUSED_TAG = "strata/even_if_paused"
+RELEASE_TAG = "strata/release"
+RECOMPUTE_TAG = "strata/recompute"
 SOURCE_TAG = "strata/source_snapshot"  # of production's lake, where bronze is copied from it
 
 
 class Sessions:
     """Sessions of one run, opened at first use. A run touches one customer: a second one is refused."""
 
-    def __init__(self, run: RunIdentity, configured: Settings, pin: str | None = None, even_if_paused: bool = False) -> None:
-        self.run, self.settings, self.pin, self.even_if_paused = run, configured, pin, even_if_paused
+    def __init__(self, run: RunIdentity, configured: Settings, domain: str, pin: str | None = None, even_if_paused: bool = False) -> None:
+        self.run, self.settings, self.domain, self.pin, self.even_if_paused = run, configured, domain, pin, even_if_paused
         self.postgres = Postgres(configured)
         self.meter = Meter()
         self._session: Session | None = None
 
     def of(self, customer_id: str) -> Session:
+        """The customer's session. Raises CustomerError for a second or a paused customer, ReleaseError for one whom the release has not reached."""
         if self._session is None:
             found = customer(customer_id, self.settings.customers)
             refuse_paused(found, self.even_if_paused)
             state = state_of(self.settings, found.id, self.pin)
-            self._session = Session(self.settings, self.postgres, found, replace(self.run, parameters=state, parameter_version=state.name), self.meter)
+            made = Session(self.settings, self.postgres, found, replace(self.run, parameters=state, parameter_version=state.name), self.meter)
+            try:
+                if is_guarded(self.settings) and not self.run.release:
+                    refuse_waiting(made.lock, found.id, self.domain, made.run.made_by)
+            except BaseException:
+                made.close()
+                raise
+            self._session = made
         elif self._session.customer_id != customer_id:
             raise CustomerError("this run already belongs to another customer", customer=customer_id, fix="launch one run per customer")
         return self._session
@@ -73,21 +84,29 @@ def parse_snapshot(text: str | None) -> int | None:
     return None if text is None else int(text)
 
 
-@dg.resource(description="The run's session with its customer's lake and the warehouse.")
-def sessions(context: dg.InitResourceContext) -> Iterator[Sessions]:
-    tags = context.run.tags if context.run else {}
-    identity = RunIdentity(
-        run_id=context.run_id or "none",
-        as_of=parse_as_of(tags.get(AS_OF_TAG)),
-        code_commit=code_commit(),
-        parameter_version="none",
-        source_snapshot=parse_snapshot(tags.get(SOURCE_TAG)),
-    )
-    made = Sessions(identity, settings(), tags.get(PARAMETERS_TAG), tags.get(PAUSED_TAG) == "true")
-    try:
-        yield made
-    finally:
-        made.close()
+def sessions_of(domain: str, code: str) -> dg.ResourceDefinition:
+    """The resource of a code location. `code`: the hash of the fingerprints of its tables."""
+
+    @dg.resource(description="The run's session with its customer's lake and the warehouse.")
+    def sessions(context: dg.InitResourceContext) -> Iterator[Sessions]:
+        tags = context.run.tags if context.run else {}
+        identity = RunIdentity(
+            run_id=context.run_id or "none",
+            as_of=parse_as_of(tags.get(AS_OF_TAG)),
+            code_commit=code_commit(),
+            parameter_version="none",
+            source_snapshot=parse_snapshot(tags.get(SOURCE_TAG)),
+            code=code,
+            release=tags.get(RELEASE_TAG),
+            recomputes=tags.get(RECOMPUTE_TAG) == "true",
+        )
+        made = Sessions(identity, settings(), domain, tags.get(PARAMETERS_TAG), tags.get(PAUSED_TAG) == "true")
+        try:
+            yield made
+        finally:
+            made.close()
+
+    return sessions
 
 
 def session_of(context: Any) -> Session:

@@ -42,16 +42,19 @@ RETRY = "repair the sink; `strata notify` sends what is left"
 
 @dataclass(frozen=True)
 class Message:
-    """What is sent: to whom, a title, lines for people (label -> text), and the same as facts for programs."""
+    """What is sent: to whom, a title, lines for people (label -> text), and the same as facts for programs. A `letter` is sent as it was written."""
 
     name: str
     address: str
     title: str
     lines: Mapping[str, str]
     facts: Mapping[str, Any]
+    letter: str | None = None
 
     @property
     def text(self) -> str:
+        if self.letter is not None:
+            return self.letter
         width = max(map(len, self.lines)) + 2
         return "\n".join(f"{label:<{width}}{one_line(value, None)}" for label, value in self.lines.items()) + "\n"
 

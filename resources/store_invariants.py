@@ -6,10 +6,11 @@ not: what the registry alone tells (invariants.py), reading and hashing files (l
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
 import duckdb
 
@@ -18,6 +19,7 @@ from partitions.errors import BusyError, IntegrityError, SettingsError
 from resources import lake_objects, versions
 from resources.deliveries import INCOMING, Mode, effective
 from resources.invariants import LAUNCH, Finding, Looked
+from resources.object_store import ObjectStore, is_remote
 from resources.postgres import Postgres
 from resources.production_lake import counted, owners
 from resources.quarantine import QUARANTINE
@@ -52,8 +54,8 @@ def ask_stores(postgres: Postgres, customer: Customer, specs: Sequence[TableSpec
         looked.add("I5", 1, _scratch(session))
     except BusyError:
         looked.unseen[customer.id] = "a run is under way"
-    except SettingsError:
-        looked.unseen[customer.id] = "never applied"
+    except SettingsError as error:
+        looked.unseen[customer.id] = "never applied" if "has no secret" in error.problem else error.problem
     finally:
         session.close()
     return looked
@@ -149,25 +151,46 @@ def _look_at_live(session: Session, specs: Sequence[TableSpec], looked: Looked) 
 
 def _look_at_landing(session: Session, looked: Looked, contents: bool) -> None:
     """Every accepted file lies where it was registered, and nothing else does for longer than a day."""
-    if session.settings.landing_store and "://" in session.settings.landing_store:
-        return
-    root, found = session.settings.landing_root, []
     rows = session.lock.execute("SELECT source, path, readable, rejects, bytes, sha256 FROM platform.delivery WHERE customer_id = %s",
                                 [session.customer_id]).fetchall()
-    named = set()
+    if not rows and is_remote(session.settings.landing_store or ""):
+        return  # who never delivered need not have a login yet
+    there, hash_of = _landed(session)
+    named, found = set(), []
     for source, path, readable, rejects, size, sha in rows:
         named |= {name for name in (path, readable, rejects) if name}
-        gone = [name for name in (path, readable, rejects) if name and not (root / name).is_file()]
+        gone = [name for name in (path, readable, rejects) if name and name not in there]
         found += [_finding(session, "I3", source, f"the delivered file {Path(name).name} is gone", LOST) for name in gone]
-        if not gone and ((root / path).stat().st_size != size or contents and lake_objects.sha256_of(root / path) != sha):
+        if not gone and (there[path].bytes != size or contents and hash_of(path) != sha):
             found.append(_finding(session, "I3", source, f"the delivered file {Path(path).name} is no longer what was accepted", LOST))
     looked.add("I3", len(rows), found)
-    folder = root / session.customer_id
-    lying = [path for path in folder.rglob("*") if path.is_file() and INCOMING not in path.parts and str(path.relative_to(root)) not in named]
-    drafts = list((folder / INCOMING).glob("*"))
-    left = [path for path in (*lying, *drafts) if _is_old(path)]
+    lying = [one for name, one in there.items() if name not in named]
+    drafts = list((session.settings.landing_root / session.customer_id / INCOMING).glob("*"))
+    left = [one for one in lying if time.time() - one.written > LEFT_SECONDS] + [path for path in drafts if _is_old(path)]
     looked.add("I5", len(lying) + len(drafts), [_finding(session, "I5", None, f"{len(left)} files of a landing that was cut off lie there for more than a day",
                                                          "strata gc removes drafts; remove the others by hand: nothing reads them")] if left else ())
+
+
+class _Lying(NamedTuple):
+    bytes: int
+    written: float  # seconds since 1970
+
+
+def _landed(session: Session) -> tuple[dict[str, _Lying], Callable[[str], str | None]]:
+    """What lies in the customer's part of the landing folder or store, by its path there, and what hashes one of it."""
+    if is_remote(session.settings.landing_store or ""):
+        store = ObjectStore(session.settings, session.customer_id)
+        listed = store.listed(session.settings.landing_path(session.customer_id))
+        root = session.settings.landing_path("").rstrip("/") + "/"
+        return ({place.removeprefix(root): _Lying(size, at.timestamp()) for place, (size, at) in listed.items()},
+                lambda name: lake_objects.sha256_of_object(session, store.landed(Path(name))))
+    folder = session.settings.landing_root
+    files = {}
+    for path in (folder / session.customer_id).rglob("*"):
+        with suppress(FileNotFoundError):  # gone meanwhile
+            if path.is_file() and INCOMING not in path.parts:
+                files[str(path.relative_to(folder))] = _Lying(path.stat().st_size, path.stat().st_mtime)
+    return files, lambda name: lake_objects.sha256_of(folder / name)
 
 
 def _orphans(session: Session) -> Iterator[Finding]:

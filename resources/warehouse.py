@@ -71,7 +71,7 @@ def write_gold(session: Session, spec: TableSpec, expression: ir.Table) -> tuple
     con, inputs = session.con, session.inputs(expression)
     made_by = recipe(session, spec, expression, "duckdb")
     known = _standing(session, spec)
-    if made_by and known and known.recipe == made_by:
+    if known and session.knows(known, made_by):
         return session.confirmed(spec, known, inputs, made_by), output_facts(spec, known, unchanged=True)
     statement = sql_of(expression, "duckdb")
     stage = f"{spec.layer}__{spec.name}"
@@ -155,7 +155,7 @@ def write_platinum(session: Session, spec: TableSpec, expression: ir.Table) -> t
     connection, inputs = session.warehouse, session.inputs(expression)
     made_by = recipe(session, spec, expression, "postgres")
     known = _standing(session, spec)
-    if made_by and known and known.recipe == made_by:
+    if known and session.knows(known, made_by):
         return session.confirmed(spec, known, inputs, made_by), output_facts(spec, known, unchanged=True)
     statement = sql_of(expression, "postgres")
     columns = sql.SQL(", ").join(sql.Identifier(c.name) for c in spec.columns)

@@ -38,8 +38,9 @@ def session(installation: Installation) -> Iterator[Session]:
     if not (installation.settings.customers / f"{NAME}.yaml").exists():
         installation.declare(NAME)
     made = session_for(installation, NAME)
-    for table in ("live_version", "publication", "table_version"):
-        made.lock.execute(f"DELETE FROM platform.{table}")
+    with installation.superuser(installation.postgres.names.warehouse) as connection:
+        for table in ("live_version", "release", "publication", "table_version"):
+            connection.execute(f"DELETE FROM platform.{table} WHERE customer_id = %s", [NAME])
     yield made
     made.close()
 

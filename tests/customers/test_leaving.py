@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 import zipfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ import pytest
 
 from partitions.errors import BusyError, ErasureError
 from platform_assets.upkeep import cost
+from resources.audit import head_file
 from resources.erasure import held, remove
 from resources.erasure_ledger import Erasure, ledger_file, synchronized
 from resources.erasure_places import survey
@@ -66,6 +68,8 @@ def two(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Place:
         assert place.strata("land", name, "equipment_inventory", refused, "--period", "2024-10").exit_code == 1  # a refusal and a notice, told
     place.done("launch", STAYS, LEAVES, "--select", SELECTION)
     cost(place.made.postgres)
+    for name in (LEAVES, STAYS):
+        place.done("kpis", name, "--reason", f"CANARY-{name} asked")  # a row of the audit log, and a file with its head
     with place.made.superuser(place.made.postgres.names.warehouse) as connection:
         for name in (LEAVES, STAYS):
             for statement in PUBLISHED.split(";"):
@@ -96,6 +100,29 @@ def test_status_of_all_customers_is_one_line_each(two: Place) -> None:
     assert STAYS in two.done("customers", "status")
 
 
+def test_status_says_when_a_customer_is_due_next_and_whether_its_figures_are_held(two: Place) -> None:
+    def status() -> dict[str, Any]:
+        return two.json("customers", "status", STAYS)[0]
+
+    assert (status()["next_due_at"], status()["is_held"]) == (None, False)
+    try:
+        two.declare(STAYS, direct_readers=True, schedule="30 5 1 1 *", time_zone="Asia/Kathmandu")  # UTC+5:45, without summer time
+        due = datetime.fromisoformat(status()["next_due_at"])
+        assert (due.month, due.day, due.hour, due.minute) == (12, 31, 23, 45)
+        assert timedelta() < due - datetime.now(UTC) <= timedelta(days=366)
+        assert f"{due:%Y-%m-%d %H:%M}" in two.done("customers", "status", STAYS)
+        two.declare(STAYS, direct_readers=True, schedule="30 5 1 1 *", status="paused")
+        assert status()["next_due_at"] is None
+    finally:
+        two.declare(STAYS, direct_readers=True)
+    with two.made.superuser(two.made.postgres.names.warehouse) as connection:
+        connection.execute("UPDATE platform.live_version SET is_pinned = true WHERE customer_id = %s", [STAYS])
+        held, told = status()["is_held"], two.done("customers", "status", STAYS)
+        connection.execute("UPDATE platform.live_version SET is_pinned = false WHERE customer_id = %s", [STAYS])
+    assert held
+    assert f"{status()['publication']}, held" in told
+
+
 def test_encryption_is_decided_before_the_first_run(two: Place) -> None:
     """Parquet's mark of an encrypted footer is PARE; a plain file begins and ends with PAR1."""
     marks = {name: {path.read_bytes()[:4] for path in Path(two.made.settings.lake_path(name)).rglob("*.parquet")} for name in (LEAVES, STAYS)}
@@ -117,10 +144,11 @@ def test_a_dry_run_lists_every_place_and_changes_nothing(two: Place) -> None:
     assert shown["roles"] == ["cust_leaves", "lake_leaves"]
     assert len(shown["landed"]) == 2
     assert shown["objects"] == [path for path in before[0]["files"] if "/lake/" in path]
-    assert {"platform.delivery": 2, "platform.refusal": 1, "greenit_platinum.equivalence": 1, "platform.storage": 1, "platform.platform_cost": 4}.items() <= \
+    assert {"platform.delivery": 2, "platform.refusal": 1, "greenit_platinum.equivalence": 1, "platform.storage": 1, "platform.platform_cost": 4, "platform.audit": 1}.items() <= \
         shown["rows"].items()
     assert shown["rows"]["platform.usage"] > 2
     assert shown["history"]["runs"] == len(shown["runs"]) == 2  # the one that worked, and the one whose encryption was wrong
+    assert shown["own_files"] == [str(head_file(two.made.settings, LEAVES))]
     assert shown["told"] == 3  # of the refused delivery, the row in quarantine, the run that failed
     assert "nothing was changed" in two.done("customers", "remove", LEAVES)
     assert (everything_of(two, LEAVES), everything_of(two, STAYS)) == before
@@ -173,7 +201,7 @@ def test_who_leaves_is_exported_erased_and_certified_and_who_stays_is_untouched(
     assert len(points) == 10
     for point in points[:-1]:
         monkeypatch.setenv("FAILPOINT", f"{point}:raise")
-        died = two.strata("customers", "remove", LEAVES, "--confirm", LEAVES)
+        died = two.strata("customers", "remove", LEAVES, "--confirm", LEAVES, "--who", "sam")
         assert str(died.exception) == f"fail point {point}"
         assert everything_of(two, STAYS) == stays
     monkeypatch.delenv("FAILPOINT")
@@ -181,8 +209,9 @@ def test_who_leaves_is_exported_erased_and_certified_and_who_stays_is_untouched(
                             capture_output=True, env={**os.environ, "PYTHONPATH": str(PROJECT), "FAILPOINT": f"{points[-1]}:kill9"})
     assert killed.returncode == -signal.SIGKILL
 
-    facts = two.json("customers", "remove", LEAVES, "--confirm", LEAVES)
+    facts = two.json("customers", "remove", LEAVES, "--confirm", LEAVES, "--who", "somebody else")
     assert facts["clean"]
+    assert facts["operator"] == "sam"  # who began it
     assert {one["place"]: one["before"] for one in facts["places"]} == before.counts  # as it was before the first of the ten tries
     assert {one["after"] for one in facts["places"]} == {0}
     assert {one["place"]: one["hits"] for one in facts["scan"]} == dict.fromkeys(

@@ -1,4 +1,4 @@
-"""A proxy before PostgreSQL's socket that cuts a connection once the server has answered a COMMIT: the client never learns what became of it.
+"""A proxy before PostgreSQL's socket that cuts a connection at a COMMIT: the client never learns whether it was carried out.
 
 What belongs here: moving bytes and cutting. What does not: expectations. Threads, for a test has a handful of connections.
 """
@@ -13,9 +13,11 @@ SOCKET = ".s.PGSQL.5432"
 
 
 class CommitCutter:
-    """Listens in `folder` and passes everything on to the server in `server`; after `arm()` the next COMMIT is carried out and its answer swallowed."""
+    """Listens in `folder` and passes everything on to the server in `server`; after `arm()` the next COMMIT is carried out and its answer swallowed,
+    or, with `is_carried_out` false, swallowed itself."""
 
     def __init__(self, folder: Path, server: Path) -> None:
+        self.folder, self.is_carried_out = folder, True
         self.server, self.cuts, self._armed = server, 0, threading.Event()
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(folder / SOCKET))
@@ -45,6 +47,8 @@ class CommitCutter:
                     self._armed.clear()
                     cut.set()
                     self.cuts += 1
+                    if not self.is_carried_out:
+                        break
                 if not from_client and cut.is_set():
                     break  # the server has carried it out; nobody hears of it
                 target.sendall(data)

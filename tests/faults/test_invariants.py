@@ -108,7 +108,7 @@ def delivered_file_never_loaded(installation: Installation, name: str) -> None:
 
 
 def rows_without_version(installation: Installation, name: str) -> None:
-    sql(installation, f"DELETE FROM platform.live_version WHERE customer_id = '{name}'", f"DELETE FROM platform.publication WHERE customer_id = '{name}'",
+    sql(installation, *(f"DELETE FROM platform.{table} WHERE customer_id = '{name}'" for table in ("live_version", "release", "publication")),
         f"DELETE FROM platform.table_version WHERE customer_id = '{name}' AND table_name = '{TOP.spec.qualified}'")
 
 

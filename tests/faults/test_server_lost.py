@@ -1,24 +1,24 @@
 """PostgreSQL dies, or a connection does, at the worst moment: readers keep what they had, nothing is written twice, the next run heals."""
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import psycopg
 import pytest
 
 from partitions.errors import FencedError
 from platform_assets import publication
-from resources import versions, warehouse
+from platform_assets.collection import collect_customer
+from resources import lake, versions, warehouse
 from resources.postgres import EmbeddedServer, Postgres
 from resources.session import Session
 from tests.faults.proxy import CommitCutter
 from tests.faults.reading import polling
-from tests.faults.writing import IMPACT, TOP, broken, published, write_gold, write_platinum, write_publication
-from tests.installation import Installation
+from tests.faults.writing import IMPACT, INVENTORY, TOP, broken, published, write_bronze, write_gold, write_platinum, write_publication
+from tests.installation import Installation, inventory
 from tests.lake import session_for
 
 numbers = iter(range(1, 100))
@@ -76,14 +76,55 @@ def test_a_server_that_dies_while_gold_loads_or_pointers_move_keeps_the_old_figu
     assert broken(installation, name) == []
 
 
-@pytest.fixture
-def cutter(installation: Installation) -> Iterator[CommitCutter]:
-    folder = Path(tempfile.mkdtemp(prefix="strata-cut-"))
-    made = CommitCutter(folder, installation.settings.runtime)
-    made.folder = folder
-    yield made
-    made.close()
-    shutil.rmtree(folder)
+@pytest.mark.parametrize("point", ["lake.before_commit", "lake.after_commit"])
+def test_a_server_that_dies_while_the_lake_is_written_loses_no_row_and_writes_none_twice(
+    installation: Installation, name: str, point: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The catalog and the lock die with the server; what was committed and not registered is replaced."""
+    server = EmbeddedServer(installation.settings, lambda _role: "")
+    dead: list[str] = []
+
+    def crash(at: str) -> None:
+        if at == point and not dead:
+            dead.append(at)
+            server._run("pg_ctl", "-w", "-D", str(server.data), "-m", "immediate", "stop")
+            server.start()
+
+    installation.land(name, "equipment_inventory", [inventory(tmp_path / "2.csv", {"equipment_id": "x"}, {"equipment_id": "y"})])
+    before = installation.versions(name)
+    session = session_for(installation, name)
+    with monkeypatch.context() as failing:
+        failing.setattr(lake, "failpoint", crash)
+        with pytest.raises((psycopg.OperationalError, duckdb.Error, FencedError)):
+            write_bronze(session)
+    session.close()
+    assert (dead, installation.versions(name)) == ([point], before)
+    assert broken(installation, name) == []
+    later = session_for(installation, name)
+    assert write_bronze(later).row_count == 2
+    assert later.con.execute(f"SELECT equipment_id FROM lake.{INVENTORY.spec.qualified} ORDER BY 1").fetchall() == [("x",), ("y",)]
+    later.close()
+    assert len(installation.versions(name)[INVENTORY.spec.qualified]) == len(before[INVENTORY.spec.qualified]) + 1
+    assert broken(installation, name) == []
+
+
+@pytest.mark.parametrize("days", [-1, 366])
+def test_versions_and_deliveries_go_by_their_numbers_whatever_the_clock_said(installation: Installation, name: str, tmp_path: Path, days: int) -> None:
+    """F10: all that there is was written while the server's clock was days ahead or behind; then it was set right."""
+    with installation.superuser(installation.postgres.names.warehouse) as connection:
+        for table, column in (("table_version", "created_at"), ("publication", "published_at"), ("delivery", "landed_at")):
+            connection.execute(f"UPDATE platform.{table} SET {column} = {column} + %s * interval '1 day' WHERE customer_id = %s", [days, name])
+    before = shown(installation, name)
+    installation.land(name, "equipment_inventory", [inventory(tmp_path / "2.csv", {"equipment_id": "newer"})])
+    session = session_for(installation, name)
+    write_bronze(session)
+    publishable(session, 5)
+    write_publication(session)
+    assert session.con.execute(f"SELECT equipment_id FROM lake.{INVENTORY.spec.qualified}").fetchall() == [("newer",)]
+    session.close()
+    assert all(now > then for now, then in zip(shown(installation, name), before, strict=True))
+    collect_customer(session_for(installation, name))
+    assert broken(installation, name) == []
 
 
 def through(installation: Installation, cutter: CommitCutter, name: str) -> Session:

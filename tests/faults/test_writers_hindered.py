@@ -105,6 +105,34 @@ def test_a_full_disk_is_told_as_such_and_leaves_nothing(installation: Installati
     assert broken(installation, name) == []
 
 
+def write_bronze_without_memory(session: Session) -> None:
+    """The address space ends 64 MB above what the process has already: far less than the rows take."""
+    assert session.con
+    assert session.landed == {}
+    now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (now + 64_000_000, now + 64_000_000))
+    write_bronze(session)
+
+
+def test_a_run_without_memory_fails_alone(installation: Installation, name: str, tmp_path: Path) -> None:
+    """F8: the other customer's run goes on beside it, nothing of the failed one is kept, and the same run works where there is memory."""
+    rows = [{"equipment_id": f"{os.urandom(16).hex()}", "site": os.urandom(64).hex()} for _ in range(60_000)]
+    installation.land(name, "equipment_inventory", [inventory(tmp_path / "2.csv", *rows)])
+    before = installation.versions(name)
+    with published(installation, f"unhindered{next(numbers)}", tmp_path) as other:
+        theirs = installation.versions(other)
+        starved, beside = in_child(write_bronze_without_memory, name), in_child(write_five, other)
+        assert ended(starved) not in (0, *CODES.values())
+        assert ended(beside) == 0
+        assert installation.versions(name) == before
+        assert len(sum(installation.versions(other).values(), [])) == len(sum(theirs.values(), [])) + 1
+        assert (broken(installation, name), broken(installation, other)) == ([], [])
+    later = session_for(installation, name)
+    assert write_bronze(later).row_count == 60_000
+    later.close()
+    assert broken(installation, name) == []
+
+
 def write_five(session: Session) -> None:
     write_gold(session, 5)
 

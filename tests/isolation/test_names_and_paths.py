@@ -130,7 +130,7 @@ def test_case_32_a_hive_key_in_a_path_makes_nobody_another_customer(prepared: In
 @pytest.mark.parametrize("key", [*HOSTILE, "path_zz"], ids=ascii)
 def test_case_36_a_hostile_partition_key_reaches_no_session(prepared: Installation, key: str) -> None:
     """Dagster takes such keys; a run with one ends before a path or a connection is made of it."""
-    held = Sessions(_identity(), settings())
+    held = Sessions(_identity(), settings(), "greenit")
     with pytest.raises(CustomerError):
         held.of(key)
     assert held._session is None
@@ -175,7 +175,7 @@ def test_case_37_another_customer_in_the_run_config_or_the_tags_changes_nothing(
 
 
 def test_case_37_a_run_that_asks_for_a_second_customer_is_refused(prepared: Installation) -> None:
-    held = Sessions(_identity(), settings())
+    held = Sessions(_identity(), settings(), "greenit")
     held.of("path_a")
     with pytest.raises(CustomerError, match="already belongs to another customer"):
         held.of("path_b")
@@ -188,7 +188,7 @@ def test_case_39_a_run_without_a_partition_key_is_refused_and_is_never_all_custo
     assert not success
     assert "exactly one customer" in told or "non-partitioned run" in told
     with pytest.raises(dg.Failure, match="exactly one customer"):  # what Dagster lets through
-        session_of_step(dg.build_asset_context(resources={"sessions": Sessions(_identity(), settings())}))
+        session_of_step(dg.build_asset_context(resources={"sessions": Sessions(_identity(), settings(), "greenit")}))
     assert (prepared.versions("path_a"), prepared.versions("path_b")) == before
 
 

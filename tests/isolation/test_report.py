@@ -164,3 +164,13 @@ def test_the_report_takes_no_lock_and_no_fence(prepared: Installation) -> None:
         assert session.lock.execute("SELECT fence FROM platform.fence").fetchone() == (fence,)
     finally:
         session.close()
+
+
+def test_the_report_is_made_every_night_after_the_upkeep() -> None:
+    from platform_assets.greenit.definitions import defs
+
+    night, after = defs.resolve_schedule_def("upkeep"), defs.resolve_schedule_def("isolation")
+    assert after.default_status == dg.DefaultScheduleStatus.RUNNING
+    minutes = [int(hour) * 60 + int(minute) for minute, hour in (found.cron_schedule.split()[:2] for found in (night, after))]
+    assert (minutes[0] < minutes[1], night.execution_timezone, after.execution_timezone) == (True, "UTC", "UTC")
+    assert set(defs.resolve_job_def(after.job_name).asset_layer.executable_asset_keys) == {KEY}

@@ -85,6 +85,38 @@ def test_a_daemon_that_dies_beside_the_making_of_a_backfill_makes_it_once(daemon
     assert len(daemons.backfills(f"once_{dies}")) == 1
 
 
+class Killed(BaseException):
+    """What no handler of errors catches, like a kill."""
+
+
+@pytest.mark.parametrize("dies", ["before", "after"])
+def test_a_daemon_that_dies_while_it_queues_runs_queues_each_once(daemons: Daemons, monkeypatch: pytest.MonkeyPatch, dies: str) -> None:
+    """It ends beside the second of three runs; the next daemon takes the backfill up."""
+    names = [f"queued_{dies}_{letter}" for letter in "abc"]
+    due(daemons, *names)
+    daemons.look(None)
+    submit, submitted = daemons.instance.submit_run, []
+
+    def dying(run_id: str, *more: object, **named: object) -> dg.DagsterRun:
+        submitted.append(run_id)
+        if len(submitted) == 2 and dies == "before":
+            raise Killed
+        run = submit(run_id, *more, **named)
+        if len(submitted) == 2:
+            raise Killed
+        return run
+
+    with monkeypatch.context() as patch:
+        patch.setattr(daemons.instance, "submit_run", dying)
+        with pytest.raises(Killed):
+            daemons.submit()
+    assert sum(len(daemons.runs(name)) for name in names) >= 1
+    for _ in range(3):
+        daemons.submit()
+    assert [len(daemons.backfills(name)) for name in names] == [1, 1, 1]
+    assert [[run.status for run in daemons.runs(name)] for name in names] == [[dg.DagsterRunStatus.QUEUED]] * 3
+
+
 def test_what_an_operator_cancels_stays_canceled(daemons: Daemons) -> None:
     due(daemons, "unwanted", "unwanted_too")
     daemons.look(None)

@@ -57,13 +57,13 @@ def change(root: Path, table: str, line: int, **cells: Any) -> Path:
     return write(path, header_of(path), rows)
 
 
-def overlay(root: Path, customer: str, table: str, *rows: dict[str, Any]) -> Path:
-    """A customer's file; each row is a row of the shipped file (by `like`, its key) with other cells."""
+def overlay(root: Path, customer: str, table: str, *rows: dict[str, Any], to: Path | None = None) -> Path:
+    """A customer's file; each row is a row of the shipped file (by `like`, its key) with other cells. `to`: another folder of customers than the root's."""
     shipped = root / "parameters" / f"{table}.csv"
     header = header_of(shipped)
     known = {row[header[0]]: row for row in rows_of(shipped)}
     made = [{**known[row["like"]], **{name: str(value) for name, value in row.items() if name != "like"}} for row in rows]
-    return write(root / "customers" / customer / "parameters" / f"{table}.csv", header, made)
+    return write((to or root / "customers") / customer / "parameters" / f"{table}.csv", header, made)
 
 
 def git(root: Path, *arguments: str) -> str:

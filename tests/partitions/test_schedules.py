@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from partitions.customers import Customer
-from partitions.schedules import due_customers, newest_tick
+from partitions.schedules import due_customers, newest_tick, next_tick
 
 PARIS, NEW_YORK, ADELAIDE = "Europe/Paris", "America/New_York", "Australia/Adelaide"
 
@@ -58,6 +58,33 @@ def made(name: str, **changes: Any) -> Customer:
 ])
 def test_the_newest_tick_by_the_customers_own_clock(schedule: str, zone: str, until: str, tick: str) -> None:
     assert newest_tick(schedule, zone, utc(until)) == utc(tick)
+
+
+@pytest.mark.parametrize(("schedule", "zone", "after", "tick"), [
+    ("30 5 * * *", PARIS, "2024-01-15 04:29", "2024-01-15 04:30"),
+    ("30 5 * * *", PARIS, "2024-01-15 04:30", "2024-01-16 04:30"),  # a tick that is now is not the next one
+    ("30 2 * * *", PARIS, "2024-03-30 12:00", "2024-03-31 01:00"),  # 02:30 is not there that night
+    ("30 2 * * *", PARIS, "2024-03-31 01:00", "2024-04-01 00:30"),
+    ("30 2 * * *", PARIS, "2024-10-27 00:15", "2024-10-27 01:30"),  # 02:30 is there twice, the second one counts
+    ("0 6 29 2 *", PARIS, "2024-02-29 04:59", "2024-02-29 05:00"),
+    ("0 6 29 2 *", PARIS, "2024-02-29 05:00", "2028-02-29 05:00"),
+    ("30 5 * * 1-5", PARIS, "2024-01-12 05:00", "2024-01-15 04:30"),
+])
+def test_the_next_tick_by_the_customers_own_clock(schedule: str, zone: str, after: str, tick: str) -> None:
+    assert next_tick(schedule, zone, utc(after)) == utc(tick)
+
+
+@pytest.mark.parametrize("schedule", ["30 2 * * *", "0 3 * * *", "0 * * * *", "*/20 * * * *", "0 6 29 2 *", "0 6 L * *"])
+@pytest.mark.parametrize("zone", [PARIS, NEW_YORK, ADELAIDE])
+def test_what_is_next_is_what_will_be_the_newest_one(schedule: str, zone: str) -> None:
+    """Around every change of clocks of 2024 in these zones: nothing is promised that will not be due, and nothing between is left out."""
+    for night in ("2024-02-28", "2024-03-09", "2024-03-30", "2024-04-06", "2024-10-05", "2024-10-26", "2024-11-02"):
+        for minutes in range(0, 2 * 1440, 97):
+            now = utc(f"{night} 00:00") + timedelta(minutes=minutes)
+            tick = next_tick(schedule, zone, now)
+            assert tick > now
+            assert newest_tick(schedule, zone, tick) == tick
+            assert newest_tick(schedule, zone, tick - timedelta(minutes=1)) <= now
 
 
 @pytest.mark.parametrize(("day", "schedule", "zone", "ticks"), [

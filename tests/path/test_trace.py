@@ -1,5 +1,6 @@
 """A published figure leads back to its impacts and the delivered rows, for every KPI that is a sum of impacts."""
 
+import json
 import shutil
 from datetime import date
 
@@ -131,3 +132,6 @@ def test_the_command_shows_factor_file_and_row_and_ends_with_0(acme):
     assert "grid_factor.csv" in done.output
     assert "inventory_2024-09.csv row" in done.output
     assert "reconciles" in done.output
+    audited = json.loads(CliRunner().invoke(strata, ["audit", "acme", "--format", "json"]).output)["entries"][-1]
+    assert (audited["action"], audited["subject"]) == ("trace", "total_location 2024-09")
+    assert audited["rows"] >= 1  # the raw rows that were shown

@@ -5,17 +5,22 @@ import time
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 from click.testing import CliRunner
 
 from cli.main import strata
 from partitions.customers import customer
 from platform_assets.collection import collect_customer
+from platform_assets.greenit.definitions import defs
+from platform_assets.selection import downstream_of, tables_among
 from platform_assets.verification import all_contracts, verify
 from resources import lake_objects
+from resources.settings import PROJECT
 from tests.faults.reading import polling
 from tests.installation import LIVE, Installation, Run, billing, inventory
 from tests.lake import quarantine, session_for
+from tests.parameters.places import overlay
 
 NAME = "rebuilt"
 PLATINUM = sorted(made.spec.qualified for made in all_contracts() if made.layer == "platinum")
@@ -173,6 +178,31 @@ def test_r5_a_second_roll_back_takes_the_first_one_back(ready: Installation) -> 
         assert CliRunner().invoke(strata, ["rollback", NAME]).exit_code == 0
     assert live(ready) == shown
     assert CliRunner().invoke(strata, ["rollback", NAME, "--release"]).exit_code == 0
+
+
+def test_r6_a_bad_parameter_is_taken_back_by_one_command_and_what_reads_it_alone_is_computed_again(ready: Installation) -> None:
+    """A factor ten times too high, in the customer's own file; rolled back at once, repaired, and only what hangs on that file is made anew."""
+    good, pointers, folder = figures(ready), live(ready), ready.settings.customers
+    made = overlay(PROJECT, NAME, "grid_factor", {"like": "owid-fra-2024-gwp", "grid_id": "own-fra-2024", "value": 0.9}, to=folder)
+    try:
+        succeeded(ready.run(NAME))
+        assert figures(ready) != good
+        assert CliRunner().invoke(strata, ["rollback", NAME]).exit_code == 0
+        assert (figures(ready), live(ready)) == (good, pointers)
+        assert broken(ready) == []
+    finally:
+        made.unlink()
+    assert CliRunner().invoke(strata, ["rollback", NAME, "--release"]).exit_code == 0
+    before = newest(ready)
+    succeeded(ready.run(NAME))
+    again = {table for table, (version, _) in newest(ready).items() if version != before[table][0]}
+    graph = defs.resolve_asset_graph()
+    reached = tables_among(downstream_of(graph, {dg.AssetKey(["parameters", "grid_factor"])}, frozenset(graph.executable_asset_keys)))
+    assert "greenit_gold.impact" in again
+    assert again <= set(reached)
+    assert len(reached) < len(before)  # bronze, silver and what shares hosts out are not
+    assert figures(ready) == good
+    assert broken(ready) == []
 
 
 def test_r5_what_was_never_published_or_is_gone_is_refused(ready: Installation) -> None:

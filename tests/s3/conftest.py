@@ -16,11 +16,12 @@ import boto3
 import pytest
 
 from resources.object_store import policy
+from resources.settings import Settings
 from tests.installation import Installation, own_installation
 
 BUCKET = "strata-test"
 NAMES = ("obj_a", "obj_b", "obj_a2")
-ROOT = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "s3:*", "Resource": "*"}]}
+ROOT = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "*", "Resource": "*"}]}
 
 
 @dataclass
@@ -35,11 +36,24 @@ class Store:
         return boto3.client("s3", endpoint_url=self.endpoint, region_name="us-east-1", aws_access_key_id=key_id, aws_secret_access_key=secret)
 
     def user(self, who: str, document: dict[str, Any]) -> None:
-        iam = boto3.client("iam", endpoint_url=self.endpoint, region_name="us-east-1", aws_access_key_id="setup", aws_secret_access_key="setup")
+        key_id, secret = self.keys.get("root", ("setup", "setup"))
+        iam = boto3.client("iam", endpoint_url=self.endpoint, region_name="us-east-1", aws_access_key_id=key_id, aws_secret_access_key=secret)
         iam.create_user(UserName=who)
         iam.put_user_policy(UserName=who, PolicyName="own", PolicyDocument=json.dumps(document))
         made = iam.create_access_key(UserName=who)["AccessKey"]
         self.keys[who] = (made["AccessKeyId"], made["SecretAccessKey"])
+
+    def allow(self, who: str, document: dict[str, Any]) -> None:
+        """Another policy for a user that is there."""
+        key_id, secret = self.keys["root"]
+        iam = boto3.client("iam", endpoint_url=self.endpoint, region_name="us-east-1", aws_access_key_id=key_id, aws_secret_access_key=secret)
+        iam.put_user_policy(UserName=who, PolicyName="own", PolicyDocument=json.dumps(document))
+
+    def give(self, settings: Settings, who: str, file: str) -> None:
+        """A user's key as a login among an installation's secrets."""
+        secret = settings.secrets / file
+        secret.write_text(json.dumps(dict(zip(("key_id", "secret"), self.keys[who], strict=True))))
+        secret.chmod(0o600)
 
     def objects(self) -> list[str]:
         pages = self.client("root").get_paginator("list_objects_v2").paginate(Bucket=BUCKET)
@@ -58,7 +72,11 @@ def store() -> Iterator[Store]:
             with suppress(OSError), urllib.request.urlopen(f"{made.endpoint}/moto-api/data.json", timeout=5):
                 break
             time.sleep(0.2)
-        made.client("setup").create_bucket(Bucket=BUCKET)
+        made.user("root", ROOT)
+        judged = urllib.request.Request(f"{made.endpoint}/moto-api/reset-auth", data=b"0", method="POST", headers={"Content-Type": "text/plain"})
+        with urllib.request.urlopen(judged, timeout=10) as answer:  # from now on the server judges each request by its key's policy
+            assert answer.status == 200
+        made.client("root").create_bucket(Bucket=BUCKET)
         yield made
     finally:
         child.terminate()
@@ -67,17 +85,11 @@ def store() -> Iterator[Store]:
 
 @pytest.fixture(scope="session")
 def remote(store: Store) -> Iterator[Installation]:
-    """Each customer's login has the policy that `strata customers storage-policy` prints; from then on the server judges."""
+    """Each customer's login has the policy that `strata customers storage-policy` prints."""
     roots = {"STRATA_LAKE_ROOT": f"s3://{BUCKET}/lake", "STRATA_LANDING_ROOT": f"s3://{BUCKET}/landing", "STRATA_S3_ENDPOINT": store.endpoint}
     with own_installation("strata-s3-", **roots) as made:
-        store.user("root", ROOT)
         for name in NAMES:
             made.declare(name)
             store.user(name, policy(made.settings, name))
-            secret = made.settings.secrets / f"s3_{name}"
-            secret.write_text(json.dumps(dict(zip(("key_id", "secret"), store.keys[name], strict=True))))
-            secret.chmod(0o600)
-        judged = urllib.request.Request(f"{store.endpoint}/moto-api/reset-auth", data=b"0", method="POST", headers={"Content-Type": "text/plain"})
-        with urllib.request.urlopen(judged, timeout=10) as answer:
-            assert answer.status == 200
+            store.give(made.settings, name, f"s3_{name}")
         yield made

@@ -20,9 +20,11 @@ from click.testing import CliRunner
 from cli.main import strata
 from partitions.customers import customer
 from partitions.errors import SettingsError
+from platform_assets.verification import all_contracts
 from resources.object_store import Login, ObjectStore, login, policy, secret_options
 from resources.probes import READS, try_session
 from resources.sandbox import load_extensions
+from resources.store_invariants import ask_stores
 from tests.installation import Installation, Run, billing, inventory
 from tests.lake import lake_rows, session_for
 from tests.s3.conftest import BUCKET, NAMES, Store
@@ -50,6 +52,42 @@ def done(remote: Installation, tmp_path_factory: pytest.TempPathFactory) -> Run:
         remote.land(name, "equipment_inventory", [inventory(folder / f"{name}.csv", {"equipment_id": f"CANARY-{name}-1"}, {"equipment_id": f"CANARY-{name}-2", "quantity": "many"})])
     remote.land(OWN, "cloud_billing", [billing(folder / "bill.csv", f"account-{OWN}", {"SkuId": f"CANARY-{OWN}"})])
     return remote.run(OWN)
+
+
+def test_the_look_at_invariants_sees_what_lies_on_the_store(done: Run, remote: Installation, store: Store) -> None:
+    """A file of the lake that was cut, a delivery that was changed byte by byte and one that is gone are each found; whoever is whole has no finding."""
+    root, found = store.client("root"), customer(OWN, remote.settings.customers)
+
+    def looked(contents: bool = False) -> list[tuple[str, str]]:
+        seen = ask_stores(remote.postgres, found, [made.spec for made in all_contracts()], contents)
+        assert (seen.unseen, seen.counts["I3"] >= 2, seen.counts["I1"] > 5) == ({}, True, True)
+        return [(one.invariant, one.problem) for one in seen.findings if not one.is_note]
+
+    assert looked(contents=True) == []
+    [bill] = [key for key in store.objects() if key.startswith(f"landing/{OWN}/cloud_billing/") and key.endswith("bill.csv")]
+    [bronze] = [key for key in store.objects() if f"lake/{OWN}/greenit_bronze/cloud_billing/" in key]
+    for key, change, contents, said in (
+            (bronze, lambda body: body[:-1], False, ("I1", "has another size than was written")),
+            (bill, lambda body: body[:-2] + b"!\n", True, ("I3", "is no longer what was accepted")),
+            (bill, None, False, ("I3", "is gone"))):
+        kept = root.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+        if change:
+            root.put_object(Bucket=BUCKET, Key=key, Body=change(kept))
+        else:
+            root.delete_object(Bucket=BUCKET, Key=key)
+        told = looked(contents)
+        root.put_object(Bucket=BUCKET, Key=key, Body=kept)
+        assert [(invariant, said[1] in problem) for invariant, problem in told] == [(said[0], True)], told
+    assert looked() == []
+    login_of_own = remote.settings.secrets / f"s3_{OWN}"
+    kept_login = login_of_own.read_text()
+    try:
+        login_of_own.write_text(json.dumps({"key_id": store.keys[OWN][0], "secret": "another one"}))
+        seen = ask_stores(remote.postgres, found, [made.spec for made in all_contracts()])
+    finally:
+        login_of_own.write_text(kept_login)
+    assert "does not list this customer's part of it" in seen.unseen[OWN]
+    assert seen.broken == []  # a store that does not answer says nothing against anybody
 
 
 def foreign_keys(store: Store) -> list[str]:

@@ -1,0 +1,108 @@
+"""Where a run is a process on Kubernetes: a fork of the warm code server, or for giants a pod of their own.
+
+What belongs here: choosing by the customer's size class, and whether a run's process still lives. What does not: what a pod looks like (the chart's
+`run_launcher`), what a class may take up (session_limits.py). Dagster has one launcher per instance and none that chooses (ADR 0025). `dagster_k8s`
+is in images alone and is imported when the first giant is met.
+"""
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+from dagster._core.launcher import CheckRunHealthResult, DefaultRunLauncher, LaunchRunContext, RunLauncher, WorkerStatus
+from dagster._core.storage.tags import GRPC_INFO_TAG
+from dagster._serdes import ConfigurableClass, ConfigurableClassData
+
+from partitions.customers import customer
+from partitions.errors import StrataError
+from resources.backfills import PARTITION_TAG, SIZE_TAG
+from resources.settings import settings
+
+GIANT, SMALL = "giant", "small"
+
+
+class LauncherBySize(RunLauncher, ConfigurableClass):
+    """Giants by `K8sRunLauncher`, configured by `giants`; all others as processes of the code server."""
+
+    def __init__(self, giants: Mapping[str, Any], inst_data: ConfigurableClassData | None = None) -> None:
+        self._inst_data, self._giants = inst_data, giants
+        self._processes = DefaultRunLauncher()
+        self._pods: RunLauncher | None = None
+        super().__init__()
+
+    @property
+    def inst_data(self) -> ConfigurableClassData | None:
+        return self._inst_data
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        return {"giants": dg.Permissive()}
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> LauncherBySize:
+        return cls(config_value["giants"], inst_data)
+
+    def register_instance(self, instance: dg.DagsterInstance) -> None:
+        super().register_instance(instance)
+        self._processes.register_instance(instance)
+
+    def launch_run(self, context: LaunchRunContext) -> None:
+        self._of(context.dagster_run).launch_run(context)
+
+    def terminate(self, run_id: str) -> bool:
+        run = self._instance.get_run_by_id(run_id)
+        return run is not None and self._of(run).terminate(run_id)
+
+    def join(self, timeout: int = 30) -> None:
+        self._processes.join(timeout)
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        return True
+
+    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        """Whether the run's process lives. Only what is known to be dead counts as such: a code server that does not answer is waited for."""
+        launcher = self._of(run)
+        return self._process_health(run) if launcher is self._processes else launcher.check_run_worker_health(run)
+
+    def get_run_worker_debug_info(self, run: dg.DagsterRun, include_container_logs: bool | None = True) -> str | None:
+        return self._of(run).get_run_worker_debug_info(run, include_container_logs)
+
+    def _of(self, run: dg.DagsterRun) -> RunLauncher:
+        if size_of(run) != GIANT or GRPC_INFO_TAG in run.tags:  # a run stays with who started it, also where its customer's class changes meanwhile
+            return self._processes
+        if self._pods is None:
+            from dagster_k8s import K8sRunLauncher
+
+            self._pods = K8sRunLauncher(inst_data=self._inst_data, **self._giants)
+            self._pods.register_instance(self._instance)
+        return self._pods
+
+    def _process_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        from dagster._grpc.client import DagsterGrpcClient
+        from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
+        from dagster._serdes import deserialize_value
+
+        if GRPC_INFO_TAG not in run.tags:
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "it is being started")
+        where = json.loads(run.tags[GRPC_INFO_TAG])
+        client = DagsterGrpcClient(host=where.get("host"), port=where.get("port"), socket=where.get("socket"), use_ssl=bool(where.get("use_ssl")))
+        try:
+            answer = deserialize_value(client.can_cancel_execution(CanCancelExecutionRequest(run_id=run.run_id), timeout=10), CanCancelExecutionResult)
+        except Exception as error:  # noqa: BLE001  gRPC's errors are many; all say that the server did not answer
+            return CheckRunHealthResult(WorkerStatus.RUNNING, f"the code server does not answer ({type(error).__name__})")
+        if answer.can_cancel:
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        return CheckRunHealthResult(WorkerStatus.FAILED, "the code server that ran it was started anew, and the run's process went with the old one")
+
+
+def size_of(run: dg.DagsterRun) -> str:
+    """The size class of a run's customer: as the launch said, else as the customer's file says (a launch from Dagster's pages says none)."""
+    if said := run.tags.get(SIZE_TAG):
+        return said
+    try:
+        return customer(run.tags.get(PARTITION_TAG, ""), settings().customers).size_class
+    except StrataError:
+        return SMALL  # of no customer (upkeep), or of one that is gone, which the run itself refuses
