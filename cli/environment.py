@@ -14,15 +14,17 @@ import psycopg
 from psycopg.conninfo import make_conninfo
 
 from partitions.customers import load_customers
-from partitions.errors import EnvironmentPolicyError, SettingsError
+from partitions.errors import EnvironmentPolicyError, MigrationError, SettingsError
 from resources.checkout import checkout, problem_with
 from resources.environment import FILE, Policy, policies, policy_of
 from resources.environment_mark import mark_of, refuse_other_environment, refuse_shared_server
+from resources.migrations import pending
 from resources.postgres import READER_PREFIX, SUPERUSER, Postgres
 from resources.production_lake import source_login
 from resources.settings import Settings, settings
 
 WIDTH = 140
+STARTING = {"refreshes", "stale_sources"}  # sensors that do something nobody asked for; the others follow a run or a folder
 WAREHOUSE = "strata_prod"
 Line = tuple[bool | None, str]  # whether it holds (None: nobody could look), and what
 ROWS = {
@@ -81,7 +83,7 @@ def _of_definitions(policy: Policy, loads: bool) -> Iterator[Line]:
         return
     from platform_assets.greenit.definitions import defs
 
-    starting = sorted({found.name for found in [*(defs.schedules or []), *(defs.sensors or [])]} & {"refreshes", "stale_sources", "upkeep"})
+    starting = sorted([*(found.name for found in defs.schedules or []), *({found.name for found in defs.sensors or []} & STARTING)])
     yield bool(starting) == policy.automatic_scheduling, f"the code location starts by itself: {', '.join(starting) or 'nothing'}"
 
 
@@ -94,6 +96,10 @@ def _of_server(postgres: Postgres, policy: Policy) -> Iterator[Line]:
         yield policy.customer_facing or not readers, f"logins of customers' own tools: {', '.join(readers) or 'none'}"
         with postgres.connect(SUPERUSER) as connection:
             yield _told(lambda: refuse_other_environment(connection, name), f"the warehouse is marked as {mark_of(connection) or 'nobody'}'s")
+        missing = pending(postgres)
+        yield True, f"no applied migration was changed; {', '.join(missing) or 'none'} to apply"
+    except MigrationError as error:
+        yield False, str(error)
     except (psycopg.OperationalError, SettingsError) as error:
         yield None, f"the server does not answer ({type(error).__name__}): `strata up` starts it"
 

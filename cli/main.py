@@ -24,7 +24,7 @@ from cli.quarantine import quarantine
 from cli.release import release
 from cli.sample import dev_group
 from partitions.customers import customer, load_customers, refuse_paused
-from partitions.errors import StrataError
+from partitions.errors import EnvironmentPolicyError, StrataError
 from resources.postgres import READER, SUPERUSER, WRITER, Postgres
 from resources.settings import settings
 
@@ -165,7 +165,10 @@ def _declared(customer_ids: tuple[str, ...]) -> dict[str, Any]:
 def freshness(customer_ids: tuple[str, ...], at: Any, output: str) -> None:
     """Which sources are stale, since when, and whose steward to call. Exit code 1 if one is stale or never came."""
     from cli.freshness import show_freshness
+    from resources.environment import policy_of
 
+    if policy_of(settings()).bronze_from == "production":
+        raise EnvironmentPolicyError(f"{settings().environment} takes no deliveries, so none is late", fix="ask in production")
     declared = _declared(customer_ids)  # a wrong id is refused before anything is started
     sys.exit(show_freshness(started(), declared, at.date() if at else None, output == "json"))
 

@@ -21,6 +21,7 @@ from platform_assets.freshness import Freshness, freshness, today
 from resources import versions
 from resources.accounting import is_overfull, open_rows, quarantined_share
 from resources.backfills import PARTITION_TAG
+from resources.environment import policy_of
 from resources.notices import Kind, Notice, Sent, report, send, settle
 from resources.postgres import WRITER, Postgres
 from resources.settings import PROJECT, settings
@@ -205,12 +206,14 @@ def _now() -> datetime:
 
 
 def tell(postgres: Postgres, customers: Mapping[str, Customer], *, with_stale: bool = True, at: date | None = None) -> dict[str, Sent]:
-    """Judge the freshness of customers and send what is due to their stewards. A sink that is down is asked once, not once per customer."""
+    """Judge the freshness of customers, where deliveries come at all, and send what is due to their stewards. A sink that is down is asked once, not
+    once per customer."""
+    judges = with_stale and policy_of(postgres.settings).bronze_from == "deliveries"
     sink: Sink = sink_or_reason(postgres.settings)
     sent: dict[str, Sent] = {}
     for name, found in customers.items():
         with postgres.connect(WRITER, customer=name, autocommit=True) as connection:
-            if with_stale:
+            if judges:
                 stale(connection, found, at)
             sent[name] = send(connection, found, sink, _now(), fold_of())
         if sent[name].is_down:

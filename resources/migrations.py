@@ -111,6 +111,14 @@ def migrate(postgres: Postgres, folder: Path = FOLDER) -> list[str]:
         return [migration.name for migration in missing]
 
 
+def pending(postgres: Postgres, folder: Path = FOLDER) -> list[str]:
+    """What migrate() would apply; changes nothing. Raises MigrationError as it does."""
+    files = read_migrations(folder)
+    with postgres.connect(MIGRATOR) as connection:
+        applied = _recorded(connection) if connection.execute("SELECT to_regclass(%s)", [TABLE]).fetchone()[0] else []
+    return [migration.name for migration in missing_of(files, applied, policy_of(postgres.settings))]
+
+
 def missing_of(files: Sequence[Migration], applied: Sequence[Applied], policy: Policy) -> list[Migration]:
     """What is to be applied; raises MigrationError for what migrate() says. A release that is behind the database applies nothing."""
     known = {migration.number: migration for migration in files}
@@ -146,6 +154,10 @@ def _record(connection: psycopg.Connection, files: Sequence[Migration]) -> list[
             ids = {name for (name,) in connection.execute("SELECT migration_id FROM public._yoyo_migration")} if before else set()
             for number, migration in enumerate((one for one in files if one.name in ids), start=1):
                 _write(connection, migration, number, 0)
+    return _recorded(connection)
+
+
+def _recorded(connection: psycopg.Connection) -> list[Applied]:
     rows = connection.execute(f"SELECT version, script, checksum FROM {TABLE} WHERE version IS NOT NULL AND success ORDER BY installed_rank").fetchall()
     return [Applied(int(version), script, checksum) for version, script, checksum in rows]
 

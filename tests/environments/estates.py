@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from platform_assets.greenit.definitions import defs  # loaded as dev: this checkout has changes, which production would refuse
 from resources.postgres import lake_reader_role
@@ -38,10 +39,10 @@ class Estate:
             os.environ.clear()
             os.environ.update(before)
 
-    def declare(self, name: str) -> None:
+    def declare(self, name: str, **changes: Any) -> None:
         """A customer's file, applied as by `strata customers apply`."""
         with self.here() as made:
-            found = made.declare(name, reporting={"months": 1})
+            found = made.declare(name, reporting={"months": 1}, **changes)
             settled(made.postgres, made.instance, {name: found}, whole=False)
 
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from cli.main import strata
 from partitions.errors import EnvironmentPolicyError
 from resources.environment_mark import mark_of, refuse_other_environment
-from resources.migrations import migrate
+from resources.migrations import TABLE, migrate
 from resources.postgres import READER, WRITER, Postgres, lake_role
 from resources.session import locked
 from tests.installation import Installation
@@ -88,10 +88,21 @@ def test_the_table_and_what_holds_are_printed(installation: Installation, monkey
     assert re.search(r"automatic scheduling +no +yes +yes", checked.output)
     assert re.search(r"customer-facing +no +no +yes", checked.output)
     assert "holds   the server holds databases of dev alone" in checked.output
+    assert "holds   no applied migration was changed; none to apply" in checked.output
     monkeypatch.setenv("STRATA_ALLOW", "automatic_scheduling")
     checked = CliRunner().invoke(strata, ["env", "check"])
     assert checked.exit_code == 1
     assert re.search(r"broken  logins of customers' own tools: .*cust_faces", checked.output)
+
+
+def test_an_edited_migration_is_found_by_looking_alone(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    with installation.superuser(installation.postgres.names.warehouse) as connection:
+        edit = f"UPDATE {TABLE} SET checksum = checksum + %s WHERE version = '001'"
+        connection.execute(edit, [1])
+        checked = CliRunner().invoke(strata, ["env", "check"])
+        connection.execute(edit, [-1])
+    assert checked.exit_code == 1
+    assert "broken  [file migrations/V001__platform.sql] this file was changed after it was applied" in checked.output
 
 
 def test_nobody_gets_a_login_of_its_own_where_customers_are_not_faced(installation: Installation, monkeypatch: pytest.MonkeyPatch) -> None:

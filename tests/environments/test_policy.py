@@ -53,7 +53,7 @@ def test_the_policy_is_the_table_that_was_decided() -> None:
 def test_nothing_starts_by_itself_in_dev_and_only_what_needs_no_deliveries_in_staging(loaded: dict[str, dict[str, Any]]) -> None:
     always = {"customers_folder", "failed_runs", "finished_runs"}
     assert {name: set(one["sensors"]) - always for name, one in loaded.items()} == {"dev": set(), "staging": {"refreshes"}, "prod": {"refreshes", "stale_sources"}}
-    assert {name: one["schedules"] for name, one in loaded.items()} == {"dev": [], "staging": ["upkeep"], "prod": ["upkeep"]}
+    assert {name: one["schedules"] for name, one in loaded.items()} == {"dev": [], "staging": ["isolation", "upkeep"], "prod": ["isolation", "upkeep"]}
     assert all(always <= set(one["sensors"]) for one in loaded.values())
 
 

@@ -11,13 +11,16 @@ from typing import Any
 import duckdb
 import psycopg
 import pytest
+from click.testing import CliRunner
 
 from cli.environment import _of_production
+from cli.main import strata
 from partitions.customers import customer
 from partitions.errors import EnvironmentPolicyError, SettingsError
+from platform_assets.notices import tell
 from platform_assets.verification import verify
 from resources.masking import PREFIX, mask_key, mask_sql, masked, set_key
-from resources.postgres import SUPERUSER, WRITER, lake_reader_role, lake_role
+from resources.postgres import MIGRATOR, READER, SUPERUSER, WRITER, lake_reader_role, lake_role
 from resources.production_lake import source_login
 from resources.reconciliation import plan
 from resources.safeguards import refuse_unsafe
@@ -39,11 +42,11 @@ def figures(estate: Estate) -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 def estates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Estate, Estate]]:
-    """A customer that production has published and staging has computed; its neighbour has a lake in production alone."""
+    """A customer that production has published, in an encrypted lake, and staging has computed; its neighbour has a lake in production alone."""
     folder = tmp_path_factory.mktemp("staging")
     with both() as (prod, staging):
         for name in (NAME, OTHER):
-            prod.declare(name)
+            prod.declare(name, encrypted=name == NAME)
             deliver(prod, name, folder)
         staging.declare(NAME)
         with prod.here() as made:
@@ -146,6 +149,29 @@ def test_staging_takes_no_delivery(estates: tuple[Estate, Estate], tmp_path: Pat
     _, staging = estates
     with staging.here() as made, pytest.raises(EnvironmentPolicyError, match="staging takes no deliveries: its bronze is copied from production"):
         made.land(NAME, "equipment_inventory", [inventory(tmp_path / "x.csv", {})])
+
+
+def test_nobody_is_told_that_deliveries_are_late_where_none_come(estates: tuple[Estate, Estate], monkeypatch: pytest.MonkeyPatch) -> None:
+    prod, staging = estates
+    found = {}
+    for estate in (prod, staging):
+        with estate.here() as made:
+            made.declare(OTHER, sources={"equipment_inventory": {"format": "strata_1", "expected": {"every": "day"}}})
+            tell(made.postgres, {OTHER: customer(OTHER, made.settings.customers)})
+            found[made.settings.environment] = len(made.query("SELECT 1 FROM platform.notice WHERE kind = 'source_stale'", customer=OTHER, role=WRITER))
+    assert found == {"prod": 1, "staging": 0}
+    with staging.here():
+        done = CliRunner().invoke(strata, ["freshness"])
+    assert (done.exit_code, "staging takes no deliveries, so none is late" in done.output) == (1, True)
+
+
+@pytest.mark.parametrize("role", [WRITER, READER, MIGRATOR, SUPERUSER, lake_role(NAME)])
+def test_no_login_of_staging_is_one_of_production(estates: tuple[Estate, Estate], role: str) -> None:
+    """Attack case 21, both ways: the roles have the same names, and passwords of their own."""
+    for mine, other in (estates, reversed(estates)):
+        parameters = {**mine.made.postgres.parameters(role, "postgres"), "host": str(other.made.settings.runtime)}
+        with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
+            psycopg.connect(**parameters)
 
 
 def login(estates: tuple[Estate, Estate], database: str, name: str = NAME) -> psycopg.Connection:
