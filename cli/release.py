@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from cli.audit import audited, reads_rows, refuse_without_reason
 from cli.recomputation import Worktree, census_of, here, worktree
 from partitions.customers import Customer, customer, load_customers
 from partitions.errors import ReleaseError
@@ -231,6 +232,7 @@ def _promoted(postgres: Postgres, expected: approval.Expectations, customers: li
         tags = {RELEASE_TAG: expected.release, **({AS_OF_TAG: days[one].isoformat()} if days.get(one) else {})}
         done |= carried_out(postgres, launch_of_keys(promotion.promoted_tables(graph, everything, renewed), tags), [one])
         if done[one]:
+            audited(postgres, one, "release promote", expected.release, 0, why=f"{expected.approved.by}: {expected.approved.why}")
             moved = movements(before, [("code", promotion.live_figures(postgres, one, DOMAIN))])
             draft_letter(postgres, one, expected.release, report.notice(expected.release, moved, expected.causes(one, moved), expected.reasons))
     return [one for one, ok in done.items() if not ok]
@@ -239,7 +241,8 @@ def _promoted(postgres: Postgres, expected: approval.Expectations, customers: li
 @release.command("rollback")
 @NAME
 @CUSTOMERS
-def rollback(name: str, customer_ids: tuple[str, ...]) -> None:
+@reads_rows
+def rollback(name: str, customer_ids: tuple[str, ...], who: str | None, why: str) -> None:
     """Show customers the figures of before RELEASE again, at once; without names everybody who has it. Then install the code of before."""
     from cli.main import started
     from cli.quarantine import opened
@@ -249,8 +252,10 @@ def rollback(name: str, customer_ids: tuple[str, ...]) -> None:
     if not chosen:
         raise ReleaseError(f"nobody has the figures of {ascii(name)[:64]}", fix="`strata release status` says whose they are")
     for one in chosen:
+        refuse_without_reason(settings(), one, why)
         with opened(one, "release") as session:
             earlier, moved = promotion.take_back(session, DOMAIN, name)
+            audited(session.postgres, one, "release rollback", name, 0, who, why)
         click.echo(f"{one}: the figures of {earlier} are live again, {moved} tables moved; it waits until a release is promoted or the code of before is back")
 
 
@@ -266,8 +271,8 @@ def notice(name: str, customer_id: str, edit: Path | None, reviewed_by: str | No
     """What CUSTOMER is told of RELEASE: shown, edited, or marked as reviewed by its steward."""
     from cli.main import started
 
-    found = customer(customer_id, settings().customers)
-    with started().connect(WRITER, customer=found.id, autocommit=True) as connection:
+    found, postgres = customer(customer_id, settings().customers), started()
+    with postgres.connect(WRITER, customer=found.id, autocommit=True) as connection:
         if edit:
             connection.execute("UPDATE platform.change_notice SET body = %s, reviewed_by = NULL, reviewed_at = NULL "
                                "WHERE customer_id = %s AND release = %s AND sent_at IS NULL", [edit.read_text(encoding="utf-8"), found.id, name])
@@ -279,6 +284,7 @@ def notice(name: str, customer_id: str, edit: Path | None, reviewed_by: str | No
     if row is None:
         raise ReleaseError(f"there is no notice of {ascii(name)[:64]}", customer=found.id, fix="none of its figures moves, or the release was not tried here")
     subject, body, reviewer, sent = row
+    audited(postgres, found.id, "release notice", name, len(body.splitlines()), why=f"reviewed by {reviewed_by}" if reviewed_by else "")
     click.echo(f"{subject}\n\n{body}")
     click.echo(f"sent {sent:%Y-%m-%d %H:%M}" if sent else f"reviewed by {reviewer}; not sent" if reviewer else "not reviewed yet: --reviewed-by ROLE")
 

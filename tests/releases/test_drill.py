@@ -207,7 +207,10 @@ def test_a_customer_is_told_what_its_steward_has_read_once_it_has_the_figures(pr
 
 
 def test_going_back_restores_equal_hashes(project: Project, tried: str, before: dict[str, Any]) -> None:
-    project.strata("prod", "release", "rollback", "v2")
+    assert "AuditError" in project.strata("prod", "release", "rollback", "v2", code=1)
+    project.strata("prod", "release", "rollback", "v2", "--reason", "the factor was wrong after all", "--who", "steward")
+    actions = [row["action"] for row in project.query("prod", "aster", "SELECT action FROM platform.audit ORDER BY number", role=WRITER)]
+    assert {"release promote", "release rollback"} <= set(actions)
     assert {name: project.live_hashes("prod", name) for name in CUSTOMERS} == before["prod"]
     assert standing(project) == {"aster": ("rolled back", True), "borea": ("rolled back", True)}
     project.git("checkout", "-q", "v1")
