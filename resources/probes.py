@@ -84,7 +84,7 @@ def places(postgres: Postgres, customer: str, neighbour: str) -> dict[str, str]:
     return {"root": settings.lake_root.rstrip("/"), "own": settings.lake_path(customer), "customer": customer, "neighbour": neighbour,
             "capitals": neighbour.upper(),
             "landing": (settings.landing_store or str(settings.landing_root)).rstrip("/"), "temp": str(settings.temp_root), "secrets": str(settings.secrets),
-            "server": server, "lake": postgres.names.lake}
+            "host": login["host"], "server": server, "lake": postgres.names.lake}
 
 
 def neighbour_of(customer: str, others: Collection[str]) -> str:
