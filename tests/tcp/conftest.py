@@ -1,4 +1,7 @@
-"""Production's and development's servers over TCP, each with an installation of its own; commands as an operator starts them."""
+"""Servers over TCP, each with an installation of its own, as environments have them; commands as an operator starts them.
+
+Both are of `dev`, which alone may run a checkout under work: what keeps environments apart here is that servers and passwords are each one's own.
+Production itself is started from an image (test_image.py)."""
 from __future__ import annotations
 
 import os
@@ -40,20 +43,20 @@ def stranger(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture(scope="session")
-def prod(authority: Authority) -> Iterator[Site]:
-    yield from _site("prod", authority)
+def site(authority: Authority) -> Iterator[Site]:
+    yield from _site(authority)
 
 
 @pytest.fixture(scope="session")
-def dev(authority: Authority) -> Iterator[Site]:
-    yield from _site("dev", authority)
+def other_site(authority: Authority) -> Iterator[Site]:
+    yield from _site(authority)
 
 
-def _site(environment: str, authority: Authority) -> Iterator[Site]:
-    folder = Path(tempfile.mkdtemp(prefix=f"strata-tcp-{environment}-"))
+def _site(authority: Authority) -> Iterator[Site]:
+    folder = Path(tempfile.mkdtemp(prefix="strata-tcp-"))
     try:
         with running(folder, authority) as server:
             clean = {name: value for name, value in os.environ.items() if not name.startswith(("STRATA_", "DAGSTER_", "PG"))}
-            yield Site(server, folder / "home", {**clean, "STRATA_HOME": str(folder / "home"), "STRATA_ENVIRONMENT": environment, "STRATA_DSN": server.dsn()})
+            yield Site(server, folder / "home", {**clean, "STRATA_HOME": str(folder / "home"), "STRATA_ENVIRONMENT": "dev", "STRATA_DSN": server.dsn()})
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -29,18 +29,18 @@ pytestmark = pytest.mark.tcp
 
 def settings_of(site: Site, **changes: object) -> Settings:
     home = site.home
-    made = Settings(environment=site.variables["STRATA_ENVIRONMENT"], home=home, customers=PROJECT / "customers", lake_root=str(home / "lake" / "prod"),
+    made = Settings(environment=site.variables["STRATA_ENVIRONMENT"], home=home, customers=PROJECT / "customers", lake_root=str(home / "lake" / "dev"),
                     dsn=site.variables["STRATA_DSN"], runtime=home / "run")
     return replace(made, **changes)
 
 
 @pytest.fixture(scope="module")
-def published(prod: Site) -> Site:
+def published(site: Site) -> Site:
     """Server, roles, migrations and customers; each by its command."""
     for words in (["up"], ["customers", "apply"]):
-        done = prod.strata(*words)
+        done = site.strata(*words)
         assert done.returncode == 0, done.stderr
-    return prod
+    return site
 
 
 def test_a_customer_goes_from_deliveries_to_the_figures_that_the_readme_shows(published: Site) -> None:
@@ -89,9 +89,9 @@ def test_a_wrong_password_is_refused_and_appears_nowhere(published: Site) -> Non
     assert "CANARY" not in done.stdout + done.stderr
 
 
-def test_logins_of_one_environment_are_refused_in_the_other(published: Site, dev: Site) -> None:
-    assert dev.strata("up").returncode == 0
-    for ours, theirs in ((dev, published), (published, dev)):
+def test_logins_of_one_environment_are_refused_in_the_other(published: Site, other_site: Site) -> None:
+    assert other_site.strata("up").returncode == 0
+    for ours, theirs in ((other_site, published), (published, other_site)):
         with pytest.raises(psycopg.OperationalError, match="password authentication failed"):
             psycopg.connect(theirs.server.dsn(password=ours.server.password), dbname="postgres")
         for role in (READER, WRITER):
@@ -112,12 +112,12 @@ def test_a_service_without_the_administrators_login_works_and_cannot_administer(
 
 
 @pytest.mark.skipif(not (DEBIAN / "15" / "bin" / "postgres").exists(), reason="Debian's PostgreSQL 15 is not installed")
-def test_a_server_that_is_too_old_is_refused_with_the_reason(authority: Authority, prod: Site, tmp_path: Path) -> None:
+def test_a_server_that_is_too_old_is_refused_with_the_reason(authority: Authority, site: Site, tmp_path: Path) -> None:
     old = DEBIAN / "15" / "bin"
     assert release_of(old).startswith("15.")
     for parent in (tmp_path, *tmp_path.parents[:2]):
         parent.chmod(0o755)
     with running(tmp_path, authority, old) as server:
-        done = prod.strata("up", STRATA_DSN=server.dsn(), STRATA_HOME=str(tmp_path / "home"))
+        done = site.strata("up", STRATA_DSN=server.dsn(), STRATA_HOME=str(tmp_path / "home"))
     assert done.returncode == 1
     assert "too old" in done.stderr, done.stderr
