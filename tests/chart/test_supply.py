@@ -9,7 +9,8 @@ import pytest
 from resources.settings import PROJECT
 
 sys.path.insert(0, str(PROJECT / "deploy"))
-from replay import Ignored, ReplayError, _files, parse  # noqa: E402
+from dockerfile import Ignored, ReplayError, parse  # noqa: E402
+from replay import _files  # noqa: E402
 
 pytestmark = pytest.mark.chart
 LOCKS = [PROJECT / "requirements.lock", *sorted((PROJECT / "deploy").glob("*-requirements.lock"))]

@@ -4,6 +4,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -112,12 +113,10 @@ def test_a_service_without_the_administrators_login_works_and_cannot_administer(
 
 
 @pytest.mark.skipif(not (DEBIAN / "15" / "bin" / "postgres").exists(), reason="Debian's PostgreSQL 15 is not installed")
-def test_a_server_that_is_too_old_is_refused_with_the_reason(authority: Authority, site: Site, tmp_path: Path) -> None:
+def test_a_server_that_is_too_old_is_refused_with_the_reason(authority: Authority, site: Site) -> None:
     old = DEBIAN / "15" / "bin"
     assert release_of(old).startswith("15.")
-    for parent in (tmp_path, *tmp_path.parents[:2]):
-        parent.chmod(0o755)
-    with running(tmp_path, authority, old) as server:
-        done = site.strata("up", STRATA_DSN=server.dsn(), STRATA_HOME=str(tmp_path / "home"))
+    with tempfile.TemporaryDirectory(prefix="strata-tcp-", ignore_cleanup_errors=True) as folder, running(Path(folder), authority, old) as server:
+        done = site.strata("up", STRATA_DSN=server.dsn(), STRATA_HOME=f"{folder}/home")
     assert done.returncode == 1
     assert "too old" in done.stderr, done.stderr
