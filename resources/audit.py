@@ -8,6 +8,7 @@ too, `$STRATA_HOME/audit/<environment>/<customer>`, which no restore of a databa
 """
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Sequence
@@ -107,7 +108,12 @@ def _printable(text: str) -> str:
 
 
 def _keep_head(path: Path, number: int, found: str) -> None:
+    """The newest row as it is known outside of the database. Writers at once take turns, and a late one does not put an older row in its place."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_suffix(".new")
-    draft.write_text(json.dumps({"number": number, "hash": found}), encoding="utf-8")
-    draft.rename(path)
+    with (path.parent / ".turn").open("a") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        if path.exists() and json.loads(path.read_text(encoding="utf-8"))["number"] > number:
+            return
+        draft = path.with_suffix(".new")
+        draft.write_text(json.dumps({"number": number, "hash": found}), encoding="utf-8")
+        draft.rename(path)

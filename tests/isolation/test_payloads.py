@@ -225,7 +225,8 @@ def test_case_53_nothing_of_ours_can_unpickle() -> None:
     found += [(path.name, "eval or exec") for path, tree in trees() for node in ast.walk(tree)
               if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("eval", "exec", "compile", "__import__")]
     found += [(path.name, word) for path in OURS for word in ("allow_pickle", "read_pickle", "to_pickle", "jinja2", "from_string(") if word in path.read_text(encoding="utf-8")
-              and not (word == "from_string(" and path.name == "launching.py")]  # Dagster's asset selection, which is no template
+              and (word, path.name) not in {("from_string(", "launching.py"),  # Dagster's asset selection, which is no template
+                                            ("jinja2", "report.py")}]  # a template of the package, escaped; test_report.py gives it markup
     assert found == []
 
 

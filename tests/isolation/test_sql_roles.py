@@ -83,7 +83,8 @@ def test_case_04_hostile_text_as_a_filter_is_bound_as_text(marked: Copy, role: s
         for relation in marked.readable(role):
             texts = [column for column, kind, _ in marked.columns(relation) if kind == "text"]
             where = sql.SQL(" OR ").join(sql.SQL("{} = ANY(%(odd)s)").format(sql.Identifier(column)) for column in texts)
-            assert connection.execute(sql.SQL("SELECT count(*) FROM {} WHERE {}").format(qualified(relation), where), {"odd": list(ODD.values())}).fetchone() == (0,), relation
+            asked = {"odd": [text for text in ODD.values() if text]}  # an empty reason is an ordinary value of the audit log
+            assert connection.execute(sql.SQL("SELECT count(*) FROM {} WHERE {}").format(qualified(relation), where), asked).fetchone() == (0,), relation
 
 
 def test_case_12_a_partition_is_read_by_no_role_even_where_its_table_is(marked: Copy) -> None:
