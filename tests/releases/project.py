@@ -16,6 +16,8 @@ from pathlib import Path
 import yaml
 from psycopg.rows import dict_row
 
+from partitions.customers import customer
+from platform_assets.landing import land_files
 from resources.postgres import READER, WRITER, Postgres, lake_reader_role
 from resources.settings import PROJECT, Settings
 from tests.installation import billing, inventory
@@ -76,8 +78,11 @@ class Project:
     def deliver(self, name: str, country: str) -> None:
         devices = [{"equipment_id": f"e{i}", "quantity": i + 1, "item_type": kind, "country": country, "energy_kwh_per_year": 50 * (i + 1)}
                    for i, kind in enumerate(("laptop", "monitor", "smartphone"))]
-        self.strata("prod", "land", name, "equipment_inventory", str(inventory(self.folder / f"{name}.csv", *devices)), "--period", "2024-09")
-        self.strata("prod", "land", name, "cloud_billing", str(billing(self.folder / f"{name}-bill.csv", f"account-{name}", {})), "--period", "2024-09")
+        files = {"equipment_inventory": inventory(self.folder / f"{name}.csv", *devices), "cloud_billing": billing(self.folder / f"{name}-bill.csv", f"account-{name}", {})}
+        postgres = self.postgres("prod")
+        for source, path in files.items():
+            with postgres.connect(WRITER, customer=name) as connection:
+                land_files(connection, postgres.settings.landing_root, customer(name, self.root / "customers"), source, [path], "2024-09", None)
 
     def postgres(self, environment: str) -> Postgres:
         home = self.home(environment)
