@@ -180,6 +180,7 @@ def test_r5_a_second_roll_back_takes_the_first_one_back(ready: Installation) -> 
     assert CliRunner().invoke(strata, ["rollback", NAME, "--release"]).exit_code == 0
 
 
+@pytest.mark.soak
 def test_r6_a_bad_parameter_is_taken_back_by_one_command_and_what_reads_it_alone_is_computed_again(ready: Installation) -> None:
     """A factor ten times too high, in the customer's own file; rolled back at once, repaired, and only what hangs on that file is made anew."""
     good, pointers, folder = figures(ready), live(ready), ready.settings.customers
