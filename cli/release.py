@@ -197,6 +197,9 @@ def promote(name: str, customer_ids: tuple[str, ...], ring: int | None, go_on: b
     expected = approval.approved(approval.check_release(name), installed(contracts_of(DOMAIN)))
     postgres = started()
     waiting = {one: declared[one] for one, (_, waits) in promotion.standing(postgres, declared, DOMAIN).items() if waits}
+    for one in [one for one, found in waiting.items() if found.status == "paused"]:
+        click.echo(f"{one} is paused: promote it when it goes on")
+        del waiting[one]
     if not waiting:
         click.echo("nobody waits for it")
         return
