@@ -113,7 +113,7 @@ class Seconds(threading.Thread):
         for path in Path("/proc").glob("[0-9]*/stat"):
             try:
                 fields = path.read_text().rpartition(")")[2].split()
-            except OSError:
+            except OSError:  # it ended meanwhile
                 continue
             found[int(path.parent.name)] = int(fields[1]), int(fields[19]), int(fields[11]) + int(fields[12])
         with self.lock:

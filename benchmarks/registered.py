@@ -144,7 +144,7 @@ def _served() -> Iterator[tuple[str, float]]:
             time.sleep(0.5)
         yield url, time.monotonic() - started
     finally:
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError):  # it ended by itself
             os.killpg(child.pid, signal.SIGINT)
         try:
             child.wait(60)

@@ -15,14 +15,13 @@ import click
 from partitions.customers import customer
 from partitions.errors import AuditError
 from resources.postgres import BACKUP, Postgres
+from resources.releases import is_guarded
 from resources.settings import Settings, settings
-
-ASKS_WHY = ("prod",)  # environments in which nobody reads a customer's rows without a reason
 
 
 def reads_rows(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options of a command that shows rows of a customer or moves its figures: `who` and `why`, both kept in the audit log."""
-    command = click.option("--reason", "why", default="", help="Why, for the audit log; must be given where the environment is prod.")(command)
+    command = click.option("--reason", "why", default="", help="Why, for the audit log; must be given where customers see the figures (prod).")(command)
     return click.option("--who", help="Who you are; default: $STRATA_USER, else the user of this computer.")(command)
 
 
@@ -36,7 +35,7 @@ def person(given: str | None) -> str:
 
 def refuse_without_reason(configured: Settings, customer_id: str, why: str) -> None:
     """Raises AuditError where a reason is asked for and none is given; call it before anything is read."""
-    if configured.environment in ASKS_WHY and not why.strip():
+    if is_guarded(configured) and not why.strip():
         raise AuditError("rows of a customer are read here for a reason alone", customer=customer_id, fix='say it: --reason "…"; it is kept with your name')
 
 

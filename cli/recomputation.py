@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from partitions.errors import ReleaseError
+from resources.facts import without_values
 from resources.releases import LOCK, digest, libraries_of
 from resources.revision import COMMIT_DIGITS, UNKNOWN, git, repository_of, text
 from resources.settings import PROJECT, Settings
@@ -68,8 +69,8 @@ def worktree(reference: str, configured: Settings) -> Iterator[Worktree]:
         root = folder / "base" / within
         yield Worktree(root, interpreter(root, configured), commit[:COMMIT_DIGITS])
     finally:
-        git(PROJECT, "worktree", "remove", "--force", str(folder / "base"))
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)  # scratch: what is left of it changes no result, and hides none that the work raised
+        git(PROJECT, "worktree", "prune")
 
 
 def interpreter(root: Path, configured: Settings) -> str:
@@ -80,7 +81,8 @@ def interpreter(root: Path, configured: Settings) -> str:
     folder = configured.home / "environments" / digest(pins)
     python = folder / "bin" / "python"
     if not (folder / ".ready").exists():
-        shutil.rmtree(folder, ignore_errors=True)
+        if folder.exists():  # half made by one that was interrupted
+            shutil.rmtree(folder)
         for command in ([sys.executable, "-m", "venv", str(folder)], [str(python), "-m", "pip", "install", "-q", "--require-hashes", "-r", str(root / LOCK)]):
             done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
             if done.returncode:
@@ -107,7 +109,7 @@ def computed(made: Worktree, references: Path, module: str, job: str, keys: Sequ
     folder = _customers_of(references, configured)
     done = _run(made, STAGE, [], asked, configured, {"STRATA_REFERENCES": str(references), "STRATA_CUSTOMERS": str(folder)})
     found = {said["customer"]: Computed(said["run"], said["problems"]) for said in map(json.loads, _lines(done.stdout))}
-    why = done.stderr.strip()[-TOLD_CHARACTERS:] or f"the process ended with {done.returncode}"
+    why = without_values((done.stderr.strip().splitlines() or [f"the process ended with {done.returncode}"])[-1])[:TOLD_CHARACTERS]
     return {name: found.get(name, Computed("", {"(run)": why})) for name in customers}
 
 

@@ -233,7 +233,7 @@ def _promoted(postgres: Postgres, expected: approval.Expectations, customers: li
         before = promotion.live_figures(postgres, one, DOMAIN)
         renewed = frozenset(key for key, why in outdated(postgres, graph, everything, {one: customer(one, folder)}).get(one, {}).items() if why == "code")
         tags = {RELEASE_TAG: expected.release, **({AS_OF_TAG: days[one].isoformat()} if days.get(one) else {})}
-        done |= carried_out(postgres, launch_of_keys(promotion.promoted_tables(graph, everything, renewed), tags), [one])
+        done |= carried_out(postgres, launch_of_keys(promotion.promoted_tables(everything, renewed), tags), [one])
         if done[one]:
             audited(postgres, one, "release promote", expected.release, 0, why=f"{expected.approved.by}: {expected.approved.why}")
             moved = movements(before, [("code", promotion.live_figures(postgres, one, DOMAIN))])

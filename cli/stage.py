@@ -17,6 +17,7 @@ import dagster as dg
 
 from partitions.customers import CUSTOMERS
 from platform_assets.compilation import compile_all
+from resources.facts import without_values
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -27,7 +28,7 @@ def carried_out(job: dg.JobDefinition, instance: dg.DagsterInstance, customer: s
     try:
         result = job.execute_in_process(partition_key=customer, instance=instance, raise_on_error=False, asset_selection=keys, tags=tags, run_config=QUIET)
     except Exception as error:  # noqa: BLE001  a checkout of then may fail in any way before its run begins; that is the stage's result
-        return {"customer": customer, "run": "", "problems": {"(run)": f"{type(error).__name__}: {error}"}}
+        return {"customer": customer, "run": "", "problems": {"(run)": f"{type(error).__name__}: {without_values(str(error))}"}}
     problems = {event.step_key: _reason(event.step_failure_data) for event in result.all_events if event.is_step_failure}
     for found in result.get_asset_check_evaluations():
         if not found.passed and found.severity == dg.AssetCheckSeverity.ERROR:
@@ -41,7 +42,7 @@ def _reason(data: Any) -> str:
     error = data.error
     while error.cause:
         error = error.cause
-    return error.message.strip()
+    return without_values(error.message)
 
 
 def main() -> None:

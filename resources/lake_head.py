@@ -33,10 +33,17 @@ def _take_over_quarantine(session: Session, spec: TableSpec) -> None:
     ensure_quarantine(session.con, spec.schema)
     newest = session.lock.execute("SELECT max(snapshot_id) FROM platform.table_version WHERE customer_id = %s AND starts_with(table_name, %s)",
                                   [session.customer_id, f"{spec.schema}."]).fetchone()[0]
-    with suppress(duckdb.CatalogException, duckdb.InvalidInputException):  # no quarantine then; its snapshot is not known any more
-        if newest is not None and not lake_objects.absent(session, spec.schema, QUARANTINE, newest):
-            session.con.execute(f"INSERT INTO lake.{spec.schema}.{QUARANTINE} BY NAME SELECT * FROM lake.{spec.schema}.{QUARANTINE} AT (VERSION => {newest}) "
-                                f"WHERE table_name <> '{spec.name}'")
+    if newest is not None and _is_whole(session, spec, newest):  # the copy itself may not fail unnoticed: it is all there is of those rows
+        session.con.execute(f"INSERT INTO lake.{spec.schema}.{QUARANTINE} BY NAME SELECT * FROM lake.{spec.schema}.{QUARANTINE} AT (VERSION => {newest}) "
+                            f"WHERE table_name <> '{spec.name}'")
+
+
+def _is_whole(session: Session, spec: TableSpec, snapshot: int) -> bool:
+    """Whether the layer's quarantine stands in a snapshot with all its files."""
+    try:
+        return not lake_objects.absent(session, spec.schema, QUARANTINE, snapshot)
+    except (duckdb.CatalogException, duckdb.InvalidInputException):  # there was no quarantine then; the snapshot is not known any more
+        return False
 
 
 def lost_at_head(session: Session, spec: TableSpec) -> list[str]:

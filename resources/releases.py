@@ -113,7 +113,7 @@ def libraries_here() -> str:
 
 
 def is_guarded(configured: Settings) -> bool:
-    """Whether customers see this environment's figures, so that a release reaches each of them by a promotion alone."""
+    """Whether customers see this environment's figures: a release reaches each of them by a promotion alone, and their rows are read for a reason."""
     policy = policy_of(configured)
     return policy.customer_facing and not policy.code_development
 

@@ -81,6 +81,7 @@ class LauncherBySize(RunLauncher, ConfigurableClass):
         return self._pods
 
     def _process_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        from dagster._core.errors import DagsterUserCodeUnreachableError
         from dagster._grpc.client import DagsterGrpcClient
         from dagster._grpc.types import CanCancelExecutionRequest, CanCancelExecutionResult
         from dagster._serdes import deserialize_value
@@ -91,8 +92,8 @@ class LauncherBySize(RunLauncher, ConfigurableClass):
         client = DagsterGrpcClient(host=where.get("host"), port=where.get("port"), socket=where.get("socket"), use_ssl=bool(where.get("use_ssl")))
         try:
             answer = deserialize_value(client.can_cancel_execution(CanCancelExecutionRequest(run_id=run.run_id), timeout=10), CanCancelExecutionResult)
-        except Exception as error:  # noqa: BLE001  gRPC's errors are many; all say that the server did not answer
-            return CheckRunHealthResult(WorkerStatus.RUNNING, f"the code server does not answer ({type(error).__name__})")
+        except DagsterUserCodeUnreachableError:  # what the client makes of gRPC's many; an answer that cannot be read is none of them
+            return CheckRunHealthResult(WorkerStatus.RUNNING, "the code server does not answer")
         if answer.can_cancel:
             return CheckRunHealthResult(WorkerStatus.RUNNING)
         return CheckRunHealthResult(WorkerStatus.FAILED, "the code server that ran it was started anew, and the run's process went with the old one")

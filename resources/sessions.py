@@ -54,7 +54,7 @@ class Sessions:
             try:
                 if is_guarded(self.settings) and not self.run.release:
                     refuse_waiting(made.lock, found.id, self.domain, made.run.made_by)
-            except BaseException:
+            except BaseException:  # an interrupt too leaves no lock held
                 made.close()
                 raise
             self._session = made

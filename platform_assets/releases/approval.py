@@ -28,6 +28,7 @@ HEADER = """# What {release} may move. Written by `strata release approve` from 
 """
 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=300)]
+Kind = Literal["move", "appear", "disappear"]
 Month = Annotated[str, StringConstraints(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 
 
@@ -50,7 +51,7 @@ class Expected(_Strict):
     kpi: Text
     first: Month
     last: Month
-    kind: Literal["move", "appear", "disappear"] = "move"
+    kind: Kind = "move"
     percent: list[float] | None = Field(default=None, min_length=2, max_length=2)
     causes: list[Text] = []
 
@@ -89,7 +90,7 @@ def check_release(name: str) -> str:
     return name
 
 
-def kind_of(moved: Movement) -> str:
+def kind_of(moved: Movement) -> Kind:
     if moved.before is None or moved.before == 0.0:
         return "appear"
     return "disappear" if moved.after is None else "move"
@@ -104,7 +105,7 @@ def percent_of(moved: Movement) -> float | None:
 
 def expected_of(customer: str, moved: Iterable[Movement]) -> list[Expected]:
     """The lines that say what a trial saw: one per KPI, kind and set of causes, as narrow as they can be."""
-    groups: dict[tuple[str, str, tuple[str, ...]], list[Movement]] = {}
+    groups: dict[tuple[str, Kind, tuple[str, ...]], list[Movement]] = {}
     for one in moved:
         if one.before != one.after:
             groups.setdefault((one.kpi, kind_of(one), one.causes), []).append(one)
@@ -114,7 +115,7 @@ def expected_of(customer: str, moved: Iterable[Movement]) -> list[Expected]:
         changes = [change for one in movements if (change := percent_of(one)) is not None]
         scale = 10**DECIMALS
         span = [math.floor(min(changes) * scale) / scale, math.ceil(max(changes) * scale) / scale] if kind == "move" else None
-        found.append(Expected(customer=customer, kpi=kpi, first=min(months), last=max(months), kind=kind, percent=span, causes=list(causes)))  # type: ignore[arg-type]
+        found.append(Expected(customer=customer, kpi=kpi, first=min(months), last=max(months), kind=kind, percent=span, causes=list(causes)))
     return found
 
 

@@ -46,7 +46,7 @@ def rings(customers: Mapping[str, Customer]) -> list[tuple[int, list[str]]]:
     return sorted(found.items())
 
 
-def promoted_tables(graph: dg.AssetGraph, everything: frozenset[dg.AssetKey], renewed: frozenset[dg.AssetKey]) -> frozenset[dg.AssetKey]:
+def promoted_tables(everything: frozenset[dg.AssetKey], renewed: frozenset[dg.AssetKey]) -> frozenset[dg.AssetKey]:
     """What a promotion computes: everything but the raw data, which must stay what they are. `renewed`: tables of bronze that the release reads otherwise."""
     return frozenset(key for key in everything if key.path[1:2] != ["bronze"] or key in renewed)
 

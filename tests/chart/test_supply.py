@@ -9,7 +9,7 @@ import pytest
 from resources.settings import PROJECT
 
 sys.path.insert(0, str(PROJECT / "deploy"))
-from dockerfile import Ignored, ReplayError, parse  # noqa: E402
+from dockerfile import Ignored, ReplayError, parse  # noqa: E402  deploy/ is a folder of scripts and no package
 from replay import _files  # noqa: E402
 
 pytestmark = pytest.mark.chart

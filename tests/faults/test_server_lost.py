@@ -40,11 +40,8 @@ def publishable(session: Session, rows: int) -> None:
         versions.set_verdict(session.lock, session.customer_id, write(session, rows), "passed")
 
 
-@pytest.mark.parametrize("point", ["warehouse.after_stream", "publication.before_commit"])
-def test_a_server_that_dies_while_gold_loads_or_pointers_move_keeps_the_old_figures(
-    installation: Installation, name: str, point: str, monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """`pg_ctl -m immediate` is a crash: no connection is ended in order, and the server recovers from its log when it starts."""
+def crashing(installation: Installation, point: str) -> tuple[Callable[[str], None], list[str]]:
+    """A fail point's stand-in that ends the server as a crash does, once, and starts it again; and the list that says whether it did."""
     server = EmbeddedServer(installation.settings, lambda _role: "")
     dead: list[str] = []
 
@@ -54,6 +51,15 @@ def test_a_server_that_dies_while_gold_loads_or_pointers_move_keeps_the_old_figu
             server._run("pg_ctl", "-w", "-D", str(server.data), "-m", "immediate", "stop")
             server.start()
 
+    return crash, dead
+
+
+@pytest.mark.parametrize("point", ["warehouse.after_stream", "publication.before_commit"])
+def test_a_server_that_dies_while_gold_loads_or_pointers_move_keeps_the_old_figures(
+    installation: Installation, name: str, point: str, monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """`pg_ctl -m immediate` is a crash: no connection is ended in order, and the server recovers from its log when it starts."""
+    crash, dead = crashing(installation, point)
     for module in (warehouse, publication):
         monkeypatch.setattr(module, "failpoint", crash)
     before = shown(installation, name)
@@ -81,15 +87,7 @@ def test_a_server_that_dies_while_the_lake_is_written_loses_no_row_and_writes_no
     installation: Installation, name: str, point: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The catalog and the lock die with the server; what was committed and not registered is replaced."""
-    server = EmbeddedServer(installation.settings, lambda _role: "")
-    dead: list[str] = []
-
-    def crash(at: str) -> None:
-        if at == point and not dead:
-            dead.append(at)
-            server._run("pg_ctl", "-w", "-D", str(server.data), "-m", "immediate", "stop")
-            server.start()
-
+    crash, dead = crashing(installation, point)
     installation.land(name, "equipment_inventory", [inventory(tmp_path / "2.csv", {"equipment_id": "x"}, {"equipment_id": "y"})])
     before = installation.versions(name)
     session = session_for(installation, name)

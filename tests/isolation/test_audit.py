@@ -94,6 +94,7 @@ def test_case_59_what_cannot_be_written_down_is_not_shown(installation: Installa
 @pytest.mark.parametrize("words", [["kpis"], ["metrics"], ["trace", "ghg_total"], ["quarantine", "show", "equipment_inventory"], ["rollback"]])
 def test_case_59_in_production_nobody_looks_without_a_reason(name: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRATA_ENVIRONMENT", "prod")
+    monkeypatch.setenv("STRATA_ALLOW", "")
     at = 2 if words[0] == "quarantine" else 1
     refused = said(*words[:at], name, *words[at:], "--reason", "  ")
     assert refused.exit_code == 1

@@ -19,7 +19,7 @@ from typing import Any
 from resources.settings import PROJECT
 
 sys.path.insert(0, str(PROJECT / "deploy"))
-from replay import CONFIGURATION, Mount, container  # noqa: E402
+from replay import CONFIGURATION, Mount, container  # noqa: E402  deploy/ is a folder of scripts and no package
 
 Document = dict[str, Any]
 UID = 10001

@@ -209,7 +209,7 @@ def published(production: Production) -> str:
 
 def _loaded(production: Production) -> bool:
     query = "{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError { __typename } } } } }"
-    with suppress(OSError):
+    with suppress(OSError):  # nothing listens yet; `until` gives up in the end
         return "RepositoryLocation" in json.dumps(production.ask(query))
     return False
 

@@ -27,7 +27,7 @@ def code_servers(served: Served) -> list[int]:
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             words, said = (entry / "cmdline").read_bytes().split(b"\0"), (entry / "environ").read_bytes()
-        except OSError:
+        except OSError:  # it ended meanwhile
             continue
         if b"api" in words and b"grpc" in words and mark in said.split(b"\0"):
             found.append(int(entry.name))
