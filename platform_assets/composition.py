@@ -73,7 +73,7 @@ def definitions_of(domain: ModuleType) -> dg.Definitions:
         asset_checks=[checks_of(made) for made in contracts],
         jobs=[dg.define_asset_job(f"{name}_customer", everything, partitions_def=CUSTOMERS, tags=RUN_TAGS,
                                   description=EVERYTHING)],
-        resources={"sessions": sessions_of(name, code), **IO_MANAGERS},
+        resources={"sessions": sessions_of(name, code, [made.spec for made in contracts]), **IO_MANAGERS},
         schedules=[upkeep_schedule(), isolation_schedule()] if policy.automatic_scheduling else [],
         sensors=[*run_sensors(), joining_sensor(), *(starting_sensors(policy, everything, name, code) if policy.automatic_scheduling else [])],
         executor=dg.in_process_executor,

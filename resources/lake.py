@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -21,20 +20,22 @@ from resources.expressions import sql_of, unbound_table
 from resources.facts import bars, output_facts
 from resources.failpoints import failpoint
 from resources.lake_head import lost_at_head, replace_lost
+from resources.lake_tables import ensure_table, quarantine_of, rollback
 from resources.lineage import column_lineage
 from resources.production_lake import owners
-from resources.quarantine import QUARANTINE, SetApart, ensure_quarantine, load_decisions, only_good, refusing, rejected_rows, set_apart
+from resources.quarantine import QUARANTINE, SetApart, load_decisions, only_good, refusing, rejected_rows, set_apart
 from resources.quarantine import content as quarantine_content
 from resources.recipes import recipe
 from resources.session import Session, fenced
 from resources.sessions import permanent, session_of, spec_of_input, spec_of_output
-from resources.storage import PLACE, REJECTS, TableSpec
+from resources.storage import REJECTS, TableSpec
 from resources.versions import Version
 
 if TYPE_CHECKING:
     from resources.landing import Loaded
 
 CHARTED_RULES = 20
+NO_ROWS = "0:0"  # the content hash of a table without rows
 
 
 class LakeIOManager(dg.IOManager):
@@ -135,8 +136,9 @@ def _transaction(session: Session, spec: TableSpec, expression: ir.Table, sql: s
     try:
         rows, apart = _replace(session, spec, sql, REJECTS in expression.columns, inputs)
         rows_in = _account(session, spec, rows, apart.quarantined, inputs)
-        _invariants(session, spec)
-        content = content or _content(session, spec, apart)
+        if rows:  # nothing can be wrong with no rows
+            _invariants(session, spec)
+        content = content or _content(session, spec, rows, apart)
         if known and known.content_hash == content:
             con.execute("ROLLBACK")
             return None
@@ -145,52 +147,9 @@ def _transaction(session: Session, spec: TableSpec, expression: ir.Table, sql: s
         failpoint("lake.before_commit")
         con.execute("COMMIT")
     except BaseException:
-        _rollback(con)
+        rollback(con)
         raise
     return {"content_hash": content, "row_count": rows, "quarantined_count": apart.quarantined, "rejected_count": apart.rejected, "rows_in": rows_in}
-
-
-def ensure_table(session: Session, spec: TableSpec, expression: ir.Table) -> None:
-    """Make the table and its layer's quarantine; add a new nullable column, give a decimal more places; any other difference is a ContractError.
-
-    A table of groups need not declare the place that its refused rows carry (PLACE): its good rows have none.
-    """
-    con, there = session.con, _columns(session, spec)
-    if not there:
-        con.execute(f"CREATE SCHEMA IF NOT EXISTS lake.{spec.schema}")
-        declared = ", ".join(f'"{c.name}" {c.type}' for c in spec.columns)
-        con.execute(f"CREATE TABLE lake.{spec.qualified} ({declared})")
-        there = _columns(session, spec)
-    if spec.schema not in session.quarantines:  # a question to the lake costs 5 CPU ms, and each table asks it
-        ensure_quarantine(con, spec.schema)
-        session.quarantines.add(spec.schema)
-    for column in spec.columns:
-        if column.name not in there and not column.required:
-            con.execute(f'ALTER TABLE lake.{spec.qualified} ADD COLUMN "{column.name}" {column.type}')
-        elif _has_more_places(there.get(column.name, ""), column.type):
-            con.execute(f'ALTER TABLE lake.{spec.qualified} DROP COLUMN "{column.name}"')  # every row is written anew; DuckLake retypes no decimal
-            con.execute(f'ALTER TABLE lake.{spec.qualified} ADD COLUMN "{column.name}" {column.type}')
-        elif there.get(column.name) != column.type.lower().replace(", ", ","):
-            raise ContractError("the lake's column is not the contract's", customer=session.customer_id, table=spec.qualified,
-                                column=column.name, fix="raise the contract's version and migrate the column")
-    declared_names, beside = {c.name for c in spec.columns}, {REJECTS, *PLACE} if REJECTS in expression.columns else set()
-    if missing := sorted(declared_names ^ (set(expression.columns) - (beside - declared_names))):
-        raise ContractError(f"function and contract differ in columns: {', '.join(missing)}", customer=session.customer_id, table=spec.qualified,
-                            fix="declare the column, or return it")
-
-
-def _columns(session: Session, spec: TableSpec) -> dict[str, str]:
-    """Column -> type of a lake table as it is; empty where there is none yet."""
-    try:
-        return {name: kind.lower() for name, kind, *_ in session.con.execute(f"DESCRIBE lake.{spec.qualified}").fetchall()}
-    except duckdb.CatalogException:
-        return {}
-
-
-def _has_more_places(there: str, declared: str) -> bool:
-    """Whether both are decimals of 38 digits and the declared one keeps more of them after the point."""
-    places = [int(kind.lower().removeprefix("decimal(38,").removesuffix(")")) for kind in (there, declared) if kind.lower().startswith("decimal(38,")]
-    return len(places) == 2 and places[0] < places[1]
 
 
 def _replace(session: Session, spec: TableSpec, sql: str, has_rejects: bool, inputs: list[Version]) -> tuple[int, SetApart]:
@@ -199,19 +158,20 @@ def _replace(session: Session, spec: TableSpec, sql: str, has_rejects: bool, inp
     Good rows stream into the table. Only where some are missing the refused ones are computed, from the rows that were left out: a
     temporary table of everything took 25 s for 5 M lines where streaming takes 12.
     """
-    con, target, landed = session.con, f"lake.{spec.qualified}", session.landed.get(spec.name)
+    con, target, landed = session.con, f"lake.{spec.qualified}", session.landed.get(spec.name) if spec.layer == "bronze" else None
     columns = ", ".join(f'"{c.name}"' for c in spec.columns)
-    con.execute(f"DELETE FROM {target}")
-    con.execute(f"DELETE FROM lake.{spec.schema}.{QUARANTINE} WHERE table_name = '{spec.name}'")
+    _clear(session, spec)
     judged = refusing(spec, sql)
     has_rejects = has_rejects or judged != sql
-    rows = con.execute(f"INSERT INTO {target} BY NAME SELECT {columns} FROM {only_good(judged) if has_rejects else f'({judged})'}").fetchone()[0]
+    rows = 0
+    if landed is None or landed.expected:  # where no file was delivered there is nothing to read
+        rows = con.execute(f"INSERT INTO {target} BY NAME SELECT {columns} FROM {only_good(judged) if has_rejects else f'({judged})'}").fetchone()[0]
     failpoint("lake.after_insert")
     decided = decisions(session.corrections, spec.qualified)
     load_decisions(con, decided)
     broken = 0
-    if landed and spec.layer == "bronze":
-        broken = con.execute(f"""INSERT INTO lake.{spec.schema}.{QUARANTINE} BY NAME SELECT '{spec.name}' AS table_name, rule, column_name, value,
+    if landed and landed.rejected:
+        broken = con.execute(f"""INSERT INTO lake.{quarantine_of(spec)} BY NAME SELECT '{spec.name}' AS table_name, rule, column_name, value,
             NULL AS rejects, raw, NULL AS missing, '{spec.qualified}' AS source, _file, _row, _sha256 FROM {landed.rejects_table}""").fetchone()[0]
     apart = SetApart()
     if has_rejects and not _all_loaded(spec, rows, landed, inputs):
@@ -222,9 +182,18 @@ def _replace(session: Session, spec: TableSpec, sql: str, has_rejects: bool, inp
     return rows + apart.admitted, SetApart(apart.admitted, broken + apart.quarantined, rejected)
 
 
+def _clear(session: Session, spec: TableSpec) -> None:
+    """Delete the table's rows and what it kept back; a table that this session has just made has none."""
+    if spec.qualified not in session.empty:
+        session.con.execute(f"DELETE FROM lake.{spec.qualified}")
+    if not {spec.qualified, quarantine_of(spec)} <= session.empty:
+        session.con.execute(f"DELETE FROM lake.{quarantine_of(spec)} WHERE table_name = '{spec.name}'")
+    session.empty.discard(spec.qualified)
+
+
 def _all_loaded(spec: TableSpec, rows: int, landed: Loaded | None, inputs: list[Version]) -> bool:
     """Whether a count says that no row was refused."""
-    if landed and spec.layer == "bronze":
+    if landed:
         return rows == landed.rows
     return spec.accounting == "one_to_one" and rows == _rows_passed_on(spec, inputs)
 
@@ -239,7 +208,8 @@ def _account(session: Session, spec: TableSpec, rows: int, quarantined: int, inp
     if spec.layer == "bronze" and (landed := session.landed.get(spec.name)):
         from resources.landing import account
 
-        account(landed, _accounted_for(session, spec, landed), customer=session.customer_id, table=spec.qualified)
+        found = _accounted_for(session, spec, landed) if landed.expected or landed.rejected else {}
+        account(landed, found, customer=session.customer_id, table=spec.qualified)
         rows_in = landed.counted
     elif spec.accounting == "one_to_one":
         rows_in = _rows_passed_on(spec, inputs)
@@ -312,10 +282,10 @@ def _copied_content(session: Session, spec: TableSpec) -> str:
     return hashlib.sha256(json.dumps([rows, broken, spec.code_version]).encode()).hexdigest()
 
 
-def _content(session: Session, spec: TableSpec, apart: SetApart) -> str:
+def _content(session: Session, spec: TableSpec, rows: int, apart: SetApart) -> str:
     """Rows and, where there is one, quarantine: a table that keeps other rows back is another one, even if it holds the same."""
-    rows = content_hash(session.con, f"lake.{spec.qualified}", [c.name for c in spec.columns])
-    return f"{rows}+{quarantine_content(session.con, spec, apart.rejected)}" if apart.quarantined else rows
+    content = content_hash(session.con, f"lake.{spec.qualified}", [c.name for c in spec.columns]) if rows else NO_ROWS
+    return f"{content}+{quarantine_content(session.con, spec, apart.rejected)}" if apart.quarantined else content
 
 
 def content_hash(con: duckdb.DuckDBPyConnection, relation: str, columns: list[str]) -> str:
@@ -327,9 +297,8 @@ def content_hash(con: duckdb.DuckDBPyConnection, relation: str, columns: list[st
 
 
 def _seen(session: Session, spec: TableSpec, version: Version) -> dict[str, Any]:
-    """What a look at the table tells: bytes of its files, and what became of its rows, by rule. Costs 30 ms."""
-    size = session.con.execute(f"SELECT coalesce(sum(data_file_size_bytes), 0)::BIGINT FROM "
-                               f"ducklake_list_files('lake', '{spec.name}', schema => '{spec.schema}')").fetchone()[0]
+    """What a look at the table tells: bytes of its files, and what became of its rows, by rule."""
+    size = sum(lake_objects.files_of(session, spec.schema, spec.name, version.snapshot_id).values())
     if not version.quarantined_count:
         return {"bytes": size}
     kept_back = session.con.execute(f"""SELECT concat_ws(' ', 'quarantined:', rule, column_name), count(*) FROM lake.{spec.schema}.quarantine
@@ -341,11 +310,6 @@ def _message(session: Session, spec: TableSpec) -> None:
     extra = json.dumps({"table": spec.qualified, "code": spec.code_version, "parameters": session.run.parameter_version,
                         "commit": session.run.code_commit, "as_of": session.as_of.isoformat()})
     session.con.execute("CALL lake.set_commit_message(?, ?, extra_info => ?)", ["strata", f"run {session.run.run_id}", extra])
-
-
-def _rollback(con: duckdb.DuckDBPyConnection) -> None:
-    with suppress(duckdb.Error):  # the transaction is already gone; the first error is the one to show
-        con.execute("ROLLBACK")
 
 
 @dg.io_manager(required_resource_keys={"sessions"})

@@ -9,6 +9,7 @@ from contextlib import suppress
 import duckdb
 
 from resources import lake_objects
+from resources.lake_tables import drop_table
 from resources.quarantine import QUARANTINE, ensure_quarantine
 from resources.session import Session
 from resources.storage import TableSpec
@@ -22,8 +23,7 @@ def replace_lost(session: Session, spec: TableSpec) -> None:
     """
     session.assert_fence()
     for table in lost_at_head(session, spec):
-        session.con.execute(f"DROP TABLE lake.{spec.schema}.{table}")
-        session.quarantines.discard(spec.schema)
+        drop_table(session, f"{spec.schema}.{table}")
         if table == QUARANTINE:
             _take_over_quarantine(session, spec)
 

@@ -104,19 +104,23 @@ def fenced(function: Callable) -> Callable:
 class Session:
     """One customer's session. Opened lazily, closed by `close()`; holds the customer's lock from the first connection on.
 
-    `only_looks`: it writes nothing, so it takes no fence, and waits for no run: BusyError at once."""
+    `only_looks`: it writes nothing, so it takes no fence, and waits for no run: BusyError at once. `lake_specs`: tables of the lake that are made
+    together with the first one that is missing."""
 
     def __init__(self, settings: Settings, postgres: Postgres, customer: Customer, run: RunIdentity, meter: Meter | None = None,
-                 only_looks: bool = False) -> None:
+                 only_looks: bool = False, lake_specs: tuple[TableSpec, ...] = ()) -> None:
         self.settings, self.postgres, self.customer, self.run, self.meter, self.only_looks = settings, postgres, customer, run, meter, only_looks
+        self.lake_specs = lake_specs
         self.customer_id = customer.id
         self.written: dict[str, Version] = {}
         self.sources: dict[str, Source] = {}
         self.landed: dict[str, Loaded] = {}
         self.views: dict[str, str] = {}  # lake table as this run reads it -> its SELECT
         self.trusted: set[str] = set()  # files of the lake that this session wrote or has verified (lake_objects.py)
+        self.lake_files: dict[tuple[str, int | None], dict[str, int]] = {}  # lake table and snapshot -> its files with their sizes
         self.unchanged: set[str] = set()  # tables whose newest version this run found to be what it would make
-        self.quarantines: set[str] = set()  # layers whose quarantine this session has made or met
+        self.lake_tables: dict[str, dict[str, str]] | None = None  # what stands in the lake: table -> column -> type; None: not looked yet
+        self.empty: set[str] = set()  # tables of the lake that this session made and has not written to
         self.checkers: dict[str, Any] = {}  # store -> GX's engine over it (expectations.py)
         self._opened: list[str] = []
         self._stack = ExitStack()

@@ -6,7 +6,7 @@ Dagster does not retry. What does not: anything a session does (session.py).
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -38,8 +38,9 @@ SOURCE_TAG = "strata/source_snapshot"  # of production's lake, where bronze is c
 class Sessions:
     """Sessions of one run, opened at first use. A run touches one customer: a second one is refused."""
 
-    def __init__(self, run: RunIdentity, configured: Settings, domain: str, pin: str | None = None, even_if_paused: bool = False) -> None:
-        self.run, self.settings, self.domain, self.pin, self.even_if_paused = run, configured, domain, pin, even_if_paused
+    def __init__(self, run: RunIdentity, configured: Settings, domain: str, pin: str | None = None, even_if_paused: bool = False,
+                 lake_specs: tuple[TableSpec, ...] = ()) -> None:
+        self.run, self.settings, self.domain, self.pin, self.even_if_paused, self.lake_specs = run, configured, domain, pin, even_if_paused, lake_specs
         self.postgres = Postgres(configured)
         self.meter = Meter()
         self._session: Session | None = None
@@ -50,7 +51,8 @@ class Sessions:
             found = customer(customer_id, self.settings.customers)
             refuse_paused(found, self.even_if_paused)
             state = state_of(self.settings, found.id, self.pin)
-            made = Session(self.settings, self.postgres, found, replace(self.run, parameters=state, parameter_version=state.name), self.meter)
+            made = Session(self.settings, self.postgres, found, replace(self.run, parameters=state, parameter_version=state.name), self.meter,
+                           lake_specs=self.lake_specs)
             try:
                 if is_guarded(self.settings) and not self.run.release:
                     refuse_waiting(made.lock, found.id, self.domain, made.run.made_by)
@@ -84,8 +86,9 @@ def parse_snapshot(text: str | None) -> int | None:
     return None if text is None else int(text)
 
 
-def sessions_of(domain: str, code: str) -> dg.ResourceDefinition:
-    """The resource of a code location. `code`: the hash of the fingerprints of its tables."""
+def sessions_of(domain: str, code: str, specs: Iterable[TableSpec]) -> dg.ResourceDefinition:
+    """The resource of a code location. `code`: the hash of the fingerprints of its tables, `specs`."""
+    lake_specs = tuple(spec for spec in specs if spec.in_lake)
 
     @dg.resource(description="The run's session with its customer's lake and the warehouse.")
     def sessions(context: dg.InitResourceContext) -> Iterator[Sessions]:
@@ -100,7 +103,7 @@ def sessions_of(domain: str, code: str) -> dg.ResourceDefinition:
             release=tags.get(RELEASE_TAG),
             recomputes=tags.get(RECOMPUTE_TAG) == "true",
         )
-        made = Sessions(identity, settings(), domain, tags.get(PARAMETERS_TAG), tags.get(PAUSED_TAG) == "true")
+        made = Sessions(identity, settings(), domain, tags.get(PARAMETERS_TAG), tags.get(PAUSED_TAG) == "true", lake_specs)
         try:
             yield made
         finally:
