@@ -6,12 +6,13 @@ without a backend, so a function gives the same expression for every customer (b
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import wraps
+from functools import lru_cache, wraps
 from typing import Any
 
 import ibis
 import ibis.expr.operations as ops
 import ibis.expr.types as ir
+from ibis.common.graph import Node
 
 from resources.compiled import digest, keep, kept
 from resources.settings import settings
@@ -76,6 +77,11 @@ def _compiled(expression: ir.Table, dialect: str) -> str:
     return str(ibis.to_sql(expression, dialect=dialect, pretty=False))
 
 
-def leaf_names(expression: ir.Table) -> set[str]:
+def leaf_names(expression: ir.Table) -> frozenset[str]:
     """Names of the tables that an expression reads."""
-    return {leaf.name for leaf in expression.op().find((ops.DatabaseTable, ops.UnboundTable))}
+    return _leaf_names(expression.op())
+
+
+@lru_cache(maxsize=KEPT)
+def _leaf_names(root: Node) -> frozenset[str]:
+    return frozenset(leaf.name for leaf in root.find((ops.DatabaseTable, ops.UnboundTable)))
