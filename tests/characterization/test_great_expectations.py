@@ -78,6 +78,24 @@ def test_a_metric_that_raised_looks_like_a_failure_without_result(ours) -> None:
     assert "no_such_column" in raised(result)[0]["exception_message"]
 
 
+@pytest.mark.parametrize(("type", "kwargs"), [
+    ("expect_column_values_to_match_regex", {"column": "a", "regex": "^abc$"}), ("expect_column_values_to_not_be_null", {"column": "a"}),
+    ("expect_column_values_to_be_in_set", {"column": "a", "value_set": ["abc"]}), ("expect_compound_columns_to_be_unique", {"column_list": ["a", "a"]}),
+    ("expect_table_row_count_to_be_between", {"min_value": 1, "max_value": 2}), ("expect_column_values_to_not_be_null", {"column": "no_such_column"}),
+])  # fmt: skip
+def test_a_configuration_that_is_built_once_gives_the_same_result(ours, type: str, kwargs: dict) -> None:
+    from great_expectations.expectations.expectation import Expectation
+
+    from platform_assets.expectations import _configured_once
+
+    as_it_comes, expected = Expectation.configuration, judged(ours, postgresql, type, **kwargs)
+    with _configured_once():
+        found = judged(ours, postgresql, type, **kwargs)
+    assert (found.success, found.result, found.expectation_config.kwargs.keys()) == (expected.success, expected.result, expected.expectation_config.kwargs.keys())
+    assert bool(raised(found)) == bool(raised(expected))
+    assert Expectation.configuration is as_it_comes
+
+
 def test_a_commit_drops_duckdbs_pending_result(ours) -> None:
     """With the stock dialect GX finds nothing to read; ours, which never commits, makes the same expectation work."""
     stock = judged(None, postgresql, "expect_column_values_to_be_in_set", column="a", value_set=["abc", "abd"])

@@ -34,13 +34,13 @@ def bridge(rows: ir.Table, window: ir.Table, name: str, back: int) -> ir.Table:
     """One comparison: each activity's month beside the month `back` before, brought together by grouping (a full join took PostgreSQL minutes)."""
     later = rows.mutate(period=(_.period.cast("timestamp") + ibis.interval(months=back)).date())
     now = rows.mutate(is_now=True).select(*LINK, "period", "value", "amount", "formula", "is_now")
-    both = now.union(later.mutate(is_now=False).select(now.columns))
+    both = now.union(later.mutate(is_now=False).select(now.columns)).cross_join(window)
+    both = both.filter(_.period <= _.last, _.period >= (_.first.cast("timestamp") + ibis.interval(months=back)).date())
     halves = (("", both.is_now), ("_before", ~both.is_now))
     sides = {f"value{suffix}": both.value.sum(where=side) for suffix, side in halves}
     sides |= {f"amount{suffix}": exact_sum(both.amount, side) for suffix, side in halves}
     formulas = {"formula": both.formula.max(where=both.is_now), "formula_before": both.formula.max(where=~both.is_now)}
     met = both.group_by(*LINK, "period").agg(**sides, **formulas)
-    met = met.cross_join(window).filter(_.period <= _.last, _.period >= (_.first.cast("timestamp") + ibis.interval(months=back)).date())
     is_both = met.formula.notnull() & met.formula_before.notnull()
     changed = is_both & (met.formula != met.formula_before)
     delta = (ibis.coalesce(met.value, NOTHING) - ibis.coalesce(met.value_before, NOTHING)).cast(EFFECT)
