@@ -28,7 +28,8 @@ def kpi_dimension(impact: ir.Table, activity: ir.Table, allocation: ir.Table) ->
     """
     labels = activity.select("activity_id", *DIMENSIONS.values(), "application_id", period="month_start")
     met = impact.rename(period="month_start", method="ghg_method", view="accounting_view").join(labels, ["activity_id", "period"])
-    labelled = met.group_by("period", *DIMENSIONS.values(), "domain", "criterion", "method", "view", "unit").agg(value=_.value.sum())  # few rows for all dimensions
+    whole = ("period", *DIMENSIONS.values(), "domain", "criterion", "method", "view", "unit")
+    labelled = met.group_by(*whole).agg(value=_.value.sum())  # far fewer rows, of which every dimension is made
     plain = [labelled.mutate(dimension=ibis.literal(name), member=ibis.coalesce(labelled[column], NONE)) for name, column in DIMENSIONS.items()]
     parts = [*plain, by_application(met, allocation)]
     rows = ibis.union(*(part.select(*CELL, "value") for part in parts))
