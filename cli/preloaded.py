@@ -25,3 +25,4 @@ for spec, expression in express_all(greenit).values():
     leaves_of(expression.op())
 defs.resolve_job_def("greenit_customer")
 gc.freeze()  # collections in a run would else copy every page of what is shared
+gc.set_threshold(20_000, 20, 20)  # a run makes little garbage in circles: looking for it every 700 objects took 4 % of it
