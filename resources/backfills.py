@@ -21,6 +21,7 @@ from dagster._core.execution.backfill import BULK_ACTION_TERMINAL_STATUSES, Bulk
 from dagster._core.utils import make_new_backfill_id
 
 from partitions.customers import UNFINISHED, Customer
+from resources.failpoints import failpoint
 
 ORDER_TAG, CAUSE_TAG, SIZE_TAG = "strata/backfill", "strata/cause", "strata/size_class"
 PARTITION_TAG = "dagster/partition"
@@ -92,7 +93,9 @@ def add(instance: dg.DagsterInstance, part: Part, tags: Mapping[str, str]) -> st
     made = PartitionBackfill.from_asset_graph_subset(
         backfill_id=make_new_backfill_id(), backfill_timestamp=time.time(), tags=tags, dynamic_partitions_store=instance,
         asset_graph_subset=subset_of(part), title=f"{tags[ORDER_TAG]}: {part.title}", description=None, run_config=None)
+    failpoint("backfills.before_store")
     instance.add_backfill(made)
+    failpoint("backfills.after_store")
     return made.backfill_id
 
 

@@ -17,6 +17,8 @@ from dagster_postgres import PostgresEventLogStorage
 from dagster_postgres.event_log.event_log import SqlEventLogStorageTable
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from resources.failpoints import failpoint
+
 WAITING = frozenset({
     DagsterEventType.LOADED_INPUT, DagsterEventType.STEP_INPUT, DagsterEventType.STEP_OUTPUT, DagsterEventType.HANDLED_OUTPUT,
     DagsterEventType.STEP_SUCCESS, DagsterEventType.RESOURCE_INIT_STARTED, DagsterEventType.RESOURCE_INIT_SUCCESS,
@@ -56,6 +58,7 @@ class BatchedEventLogStorage(PostgresEventLogStorage):
             if not events:
                 return
             self._newest.clear()
+            failpoint("event_log.before_store")
             try:
                 with self._connect() as connection:
                     stored = connection.execute(self.prepare_insert_event_batch(events).returning(SqlEventLogStorageTable.c.id)).fetchall()
@@ -65,6 +68,7 @@ class BatchedEventLogStorage(PostgresEventLogStorage):
             except UNSTORABLE:  # one of them, and the others are not
                 self._one_by_one(events)
                 return
+            failpoint("event_log.after_store")
             for event, (number,) in zip(events, stored, strict=True):
                 if not event.is_dagster_event:
                     continue
