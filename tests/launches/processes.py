@@ -19,11 +19,12 @@ from typing import Any
 
 from dagster._core.scheduler.instigation import InstigatorType
 
+from cli.serving import await_code_location, daemon_lives
 from resources.settings import PROJECT
 from tests.launches.conftest import Daemons
 
 CODE_SERVER, DAEMON = "code-server", "daemon"
-START_SECONDS, WITHIN_SECONDS = 120, 180
+START_SECONDS, WITHIN_SECONDS = 120, 120
 
 
 @dataclass
@@ -46,6 +47,8 @@ class Processes:
         if self.lives(component) and self.points[component] == point:
             return
         self.kill(component)
+        if component == DAEMON:
+            self.daemons.instance.wipe_daemon_heartbeats()
         words = ["--port", str(self.port)] if component == CODE_SERVER else []
         with (self.logs / f"{component}.log").open("ab") as log:
             self.running[component] = subprocess.Popen([sys.executable, "-m", "cli.main", "serve", component, *words], env=self.environment(point), cwd=PROJECT,
@@ -53,6 +56,14 @@ class Processes:
         self.points[component] = point
         if component == CODE_SERVER:
             self.until(lambda: answers(self.port), START_SECONDS, "the code server does not answer")
+        elif not point:
+            self.until(lambda: daemon_lives(self.daemons.instance), START_SECONDS, "the daemon does not beat")
+
+    def ready(self) -> None:
+        """Both, and the code location has answered the daemon."""
+        self.serve(CODE_SERVER)
+        self.serve(DAEMON)
+        await_code_location(self.daemons.instance)
 
     def lives(self, component: str) -> bool:
         return component in self.running and self.running[component].poll() is None
@@ -63,6 +74,11 @@ class Processes:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
+
+    def serve_anew(self, component: str) -> None:
+        """Without a fail point; a daemon that starts looks at once for backfills to take up, and then every 30 s."""
+        self.kill(component)
+        self.serve(component)
 
     def died(self, component: str) -> None:
         """Wait until a component has died of SIGKILL by itself."""
@@ -82,16 +98,16 @@ class Processes:
             time.sleep(0.2)
         return found
 
-    def look_now(self, sensor: str) -> None:
-        """As if the sensor's interval had passed since its last look: the daemon looks again within its five seconds."""
+    def look_now(self, sensor: str, **changes: Any) -> None:
+        """As if the sensor's interval had passed since its last look: the daemon looks again within its five seconds. `cursor=None`: it was lost."""
         dagster = self.daemons.instance
         for state in dagster.all_instigator_state(instigator_type=InstigatorType.SENSOR):
             if state.name == sensor and state.instigator_data:
                 long_ago = time.time() - 3600
-                dagster.update_instigator_state(state.with_data(state.instigator_data._replace(last_tick_timestamp=long_ago, last_tick_start_timestamp=long_ago)))
+                dagster.update_instigator_state(state.with_data(state.instigator_data._replace(last_tick_timestamp=long_ago, last_tick_start_timestamp=long_ago, **changes)))
 
     def said(self) -> str:
-        return "\n".join(f"{path.name}:\n{path.read_text(errors='replace')[-4000:]}" for path in sorted(self.logs.glob("*.log")))
+        return "\n".join(f"{path.name}:\n{path.read_text(errors='replace')[-1500:]}" for path in sorted(self.logs.glob("*.log")))
 
 
 def free_port() -> int:
