@@ -53,8 +53,8 @@ test-chart: $(READY) $(CHART)/.ready ## the Helm chart: rendered and linted by H
 test-tcp: $(READY) $(CHART)/.ready $(TCP)/.ready ## the path on a PostgreSQL over TCP with scram and TLS, and the image's steps with production's values against it
 	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m tcp tests/tcp
 
-test-soak: $(READY) ## long ones: STRATA_SOAK_RUNS (1,000) forked runs, a killed daemon, restores from dumps
-	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -s -m soak tests/soak tests/recovery
+test-soak: $(READY) ## long ones: STRATA_SOAK_RUNS (1,000) forked runs, a daemon, a code server and commands killed at named points, restores from dumps
+	@OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -s -m soak tests/soak tests/recovery tests/launches
 	@$(BIN)/python -m pytest -s -m soak tests/ui
 
 lint: $(READY) ## ruff, mypy and the import rules

@@ -78,7 +78,9 @@ def start(customer_ids: tuple[str, ...], selection: str | None, outdated: bool, 
     from cli.launching import tags_of
     from cli.main import started
     from cli.parameters import pinned_for
-    from resources.backfills import new_order
+    from cli.serving import daemon_lives
+    from resources.backfills import new_order, parts_of, waiting_order
+    from resources.orchestrator import instance
 
     postgres, declared = started(), _declared(customer_ids)
     refuse_erased(postgres, declared)
@@ -89,8 +91,11 @@ def start(customer_ids: tuple[str, ...], selection: str | None, outdated: bool, 
     chosen = {name: declared[name] for name in wanted}
     reconciled(postgres, chosen)
     tags = tags_of(as_of.date() if as_of else None, pinned_for(chosen, pin), even_if_paused)
-    cause = "release" if outdated else "request"
-    _carry_out(postgres, new_order(cause, datetime.now(UTC)), cause, wanted, chosen, tags, wait)
+    cause, dagster = "release" if outdated else "request", instance(postgres)
+    name = waiting_order(dagster, parts_of(wanted, chosen), cause, tags) if daemon_lives(dagster) else None
+    if name:
+        click.echo(f"{name} asks for the same and has not begun: it is carried on, and nothing is computed twice")
+    _carry_out(postgres, name or new_order(cause, datetime.now(UTC)), cause, wanted, chosen, tags, wait)
 
 
 @backfill.command("status")

@@ -26,6 +26,7 @@ from platform_assets.joining import state_of_folder
 from platform_assets.selection import downstream_of, everything_of, tables_among
 from resources import releases
 from resources.backfills import Launched, failed_since, launched, new_order, parts_of, request_of, tags_of
+from resources.failpoints import failpoint
 from resources.parameter_state import state_hash, state_of
 from resources.postgres import BACKUP, Postgres
 from resources.sessions import AS_OF_TAG, PARAMETERS_TAG
@@ -198,6 +199,8 @@ def refreshes_sensor(selection: dg.AssetSelection, domain: str, code: str) -> dg
         graph = context.repository_def.asset_graph
         requests, cursor, said = refresh(Postgres(settings()), context.instance, graph, everything_of(graph, selection), context.cursor, datetime.now(UTC),
                                          domain, code)
+        if requests:
+            failpoint("refreshes.before_request")
         return dg.SensorResult(run_requests=requests, skip_reason=None if requests else dg.SkipReason(said), cursor=cursor)
 
     return refreshes

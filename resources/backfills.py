@@ -10,7 +10,7 @@ share their tags, and a parent joins its child's run only where both have the sa
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -21,10 +21,12 @@ from dagster._core.execution.backfill import BULK_ACTION_TERMINAL_STATUSES, Bulk
 from dagster._core.utils import make_new_backfill_id
 
 from partitions.customers import UNFINISHED, Customer
+from resources.failpoints import failpoint
 
 ORDER_TAG, CAUSE_TAG, SIZE_TAG = "strata/backfill", "strata/cause", "strata/size_class"
 PARTITION_TAG = "dagster/partition"
 RUN_TAGS = {"dagster/max_runtime": "21600"}  # seconds; of every run, also of those that no job of ours makes
+BEGUN = [status for status in dg.DagsterRunStatus if status not in (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.QUEUED)]
 UNDER_WAY = [status for status in BulkActionStatus if status not in BULK_ACTION_TERMINAL_STATUSES]
 
 
@@ -87,12 +89,37 @@ def request_of(part: Part, tags: Mapping[str, str]) -> dg.RunRequest:
     return dg.RunRequest.for_asset_graph_subset(subset_of(part), tags)
 
 
+def waiting_order(instance: dg.DagsterInstance, parts: Iterable[Part], cause: str, more: Mapping[str, str]) -> str | None:
+    """The order that asks for one of these parts by the same tags and of which no run has begun: somebody gives it again, as after a command that
+    died between storing its parts and saying so. What it will compute is what a new one would."""
+    for part in parts:
+        for found in _waiting(instance, part):
+            if found.tags == tags_of(name := found.tags[ORDER_TAG], cause, part, more):
+                return name
+    return None
+
+
+def _waiting(instance: dg.DagsterInstance, part: Part) -> Iterator[PartitionBackfill]:
+    """Backfills of exactly this part, newest first, of which no run has begun to read."""
+    asked = dict.fromkeys(part.customers, part.keys)
+    for found in instance.get_backfills(BulkActionsFilter(statuses=[BulkActionStatus.REQUESTED])):
+        begun = dg.RunsFilter(tags={"dagster/backfill": found.backfill_id}, statuses=BEGUN)
+        if ORDER_TAG in found.tags and targets_of(found) == asked and not instance.get_runs_count(begun):
+            yield found
+
+
 def add(instance: dg.DagsterInstance, part: Part, tags: Mapping[str, str]) -> str:
-    """A real backfill, which a daemon takes up; returns Dagster's id of it."""
+    """A real backfill, which a daemon takes up; returns Dagster's id of it. One of the same part and tags (its order among them) that waits already
+    is not made twice."""
+    for found in _waiting(instance, part):
+        if found.tags == tags:
+            return found.backfill_id
     made = PartitionBackfill.from_asset_graph_subset(
         backfill_id=make_new_backfill_id(), backfill_timestamp=time.time(), tags=tags, dynamic_partitions_store=instance,
         asset_graph_subset=subset_of(part), title=f"{tags[ORDER_TAG]}: {part.title}", description=None, run_config=None)
+    failpoint("backfills.before_store")
     instance.add_backfill(made)
+    failpoint("backfills.after_store")
     return made.backfill_id
 
 

@@ -20,6 +20,8 @@ from dagster_postgres.event_log.event_log import SqlEventLogStorageTable
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
+from resources.failpoints import failpoint
+
 WAITING = frozenset({
     DagsterEventType.LOADED_INPUT, DagsterEventType.STEP_INPUT, DagsterEventType.STEP_OUTPUT, DagsterEventType.HANDLED_OUTPUT,
     DagsterEventType.STEP_SUCCESS, DagsterEventType.RESOURCE_INIT_STARTED, DagsterEventType.RESOURCE_INIT_SUCCESS,
@@ -86,6 +88,7 @@ class BatchedEventLogStorage(PostgresEventLogStorage):
             if not events:
                 return
             self._take_note(events)
+            failpoint("event_log.before_store")
             try:
                 stored = self._insert(events)
             except OperationalError:  # nobody answers: they wait for the next event
@@ -94,6 +97,7 @@ class BatchedEventLogStorage(PostgresEventLogStorage):
             except UNSTORABLE:  # one of them, and the others are not
                 self._one_by_one(events)
                 return
+            failpoint("event_log.after_store")
             about_assets = [one for one in stored if one.kind in ASSET_EVENTS and one.asset]
             about_checks = [one for one in stored if one.kind in ASSET_CHECK_EVENTS]
             if about_assets or about_checks:

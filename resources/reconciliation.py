@@ -19,6 +19,7 @@ from psycopg.rows import dict_row
 from partitions.customers import CUSTOMERS, IDENTIFIER, Customer, reconcile
 from resources.environment import policy_of
 from resources.erasure_ledger import Erasure, entry_of, synchronized
+from resources.failpoints import failpoint
 from resources.postgres import LAKE_PREFIX, LAKE_READER_PREFIX, MIGRATOR, READER_PREFIX, SUPERUSER, Postgres, lake_reader_role, lake_role, reader_role
 from resources.session_limits import differing, role_limits
 from resources.settings import Settings
@@ -174,6 +175,7 @@ def apply(postgres: Postgres, instance: dg.DagsterInstance, customers: Mapping[s
     for change in todo:
         named.setdefault(f"{change.action} {change.what}", []).append(change.customer)
     postgres.ensure_lake_roles(named.get("add lake", []))
+    failpoint("joining.after_lakes")
     for name in named.get("add landing", []):
         (postgres.settings.landing_root / name).mkdir(parents=True, exist_ok=True)
     postgres.ensure_direct_readers(named.get("add direct reader", []))
@@ -184,7 +186,9 @@ def apply(postgres: Postgres, instance: dg.DagsterInstance, customers: Mapping[s
     postgres.limit_roles({role: wanted for name in sorted(limited) for role, wanted in role_limits(customers[name]).items()})
     _record(postgres, [customers[name] for name in sorted({c.customer for c in todo if c.action == "change" or c.what == "schedule"})])
     if keys := named.get("add partition", []):
+        failpoint("joining.before_partitions")
         reconcile(instance, {name: customers[name] for name in keys})
+        failpoint("joining.after_partitions")
     return todo
 
 

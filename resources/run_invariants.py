@@ -32,13 +32,13 @@ def ask_runs(postgres: Postgres, customers: Sequence[str], tables: Sequence[str]
             return looked
         under_way = connection.execute(UNDER_WAY, [names]).fetchall()
         told = {(customer, _table(key)): _version(event) for key, customer, event in connection.execute(NEWEST, [names])}
+    locked = held(postgres, names)
     with postgres.connect(BACKUP) as connection:
-        held = {name for (name,) in connection.execute(HELD, [names])}
         known = _versions(connection, names)
     with postgres.connect(ORCHESTRATOR, postgres.names.dagster) as connection:  # again: a run that ended meanwhile let its lock go
         still = {run for run, *_ in connection.execute(UNDER_WAY, [names])}
     looked.add("I6", len(under_way), [_abandoned(run, customer, status, seconds) for run, customer, status, seconds in under_way
-                                      if seconds > STALE_SECONDS and customer not in held and run in still])
+                                      if seconds > STALE_SECONDS and customer not in locked and run in still])
     looked.add("I12", len(told))
     for (customer, table), version in sorted(told.items()):
         if table in tables and version is not None and version not in known.get((customer, table), set()):
@@ -52,6 +52,12 @@ def ask_runs(postgres: Postgres, customers: Sequence[str], tables: Sequence[str]
     return looked
 
 
+def held(postgres: Postgres, names: Sequence[str]) -> set[str]:
+    """The customers, of these, whose lock somebody holds: a run, or a command that writes."""
+    with postgres.connect(BACKUP) as connection:
+        return {name for (name,) in connection.execute(HELD, [list(names)])}
+
+
 def _versions(connection: psycopg.Connection, names: list[str]) -> dict[tuple[str, str], set[int]]:
     found: dict[tuple[str, str], set[int]] = {}
     for customer, table, version in connection.execute(KNOWN, [names]):
@@ -61,7 +67,7 @@ def _versions(connection: psycopg.Connection, names: list[str]) -> dict[tuple[st
 
 def _abandoned(run: str, customer: str, status: str, seconds: Any) -> Finding:
     return Finding("I6", customer, None, f"run {run[:8]} is {status} since {float(seconds) / 60:.0f} minutes and nobody holds the customer's lock",
-                   "end it in Dagster (Runs, Terminate, force); the monitor of `strata ui` does so by itself")
+                   "leave it to the monitor of a running daemon, or end it in Dagster (Runs, Terminate, force)")
 
 
 def _table(asset_key: str) -> str:

@@ -1,12 +1,13 @@
-"""Where a run is a process on Kubernetes: a fork of the warm code server, or for giants a pod of their own.
+"""Where a run is a process: a fork of the warm code server, or on Kubernetes for giants a pod of their own; and whether it still lives.
 
-What belongs here: choosing by the customer's size class, and whether a run's process still lives. What does not: what a pod looks like (the chart's
-`run_launcher`), what a class may take up (session_limits.py). Dagster has one launcher per instance and none that chooses (ADR 0025). `dagster_k8s`
-is in images alone and is imported when the first giant is met.
+What belongs here: choosing by the customer's size class, and telling a run that nobody works on. What does not: what a pod looks like (the chart's
+`run_launcher`), what a class may take up (session_limits.py). Dagster has one launcher per instance, none that chooses, and its own for processes
+cannot tell a dead one (ADR 0025). `dagster_k8s` is in images alone and is imported when the first giant is met.
 """
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,9 +19,51 @@ from dagster._serdes import ConfigurableClass, ConfigurableClassData
 from partitions.customers import customer
 from partitions.errors import StrataError
 from resources.backfills import PARTITION_TAG, SIZE_TAG
+from resources.postgres import Postgres
+from resources.run_invariants import STALE_SECONDS, held
 from resources.settings import settings
 
 GIANT, SMALL = "giant", "small"
+ENDING_SECONDS = 5
+
+
+class ProcessLauncher(DefaultRunLauncher):
+    """Dagster's own launcher, for one machine, whose monitor also ends runs that died together with their code server, or without one.
+
+    A run holds its customer's lock from its first table to its end, and PostgreSQL lets the lock go with the process; so a run whose customer nobody
+    works on for `silent_seconds` after it began is dead. A run of no customer ends by its longest time alone (backfills.RUN_TAGS)."""
+
+    def __init__(self, silent_seconds: int = STALE_SECONDS, inst_data: ConfigurableClassData | None = None) -> None:
+        super().__init__(inst_data)
+        self._silent_seconds = silent_seconds
+
+    @classmethod
+    def config_type(cls) -> dict[str, Any]:
+        return {"silent_seconds": dg.Field(int, is_required=False, default_value=STALE_SECONDS)}
+
+    @classmethod
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> ProcessLauncher:
+        return cls(config_value["silent_seconds"], inst_data)
+
+    @property
+    def supports_check_run_worker_health(self) -> bool:
+        return True
+
+    def check_run_worker_health(self, run: dg.DagsterRun) -> CheckRunHealthResult:
+        """FAILED only where it is sure; the database is asked about runs that are old enough."""
+        name, record = run.tags.get(PARTITION_TAG), self._instance.get_run_record_by_id(run.run_id)
+        if name is None or record is None or time.time() - (record.start_time or time.time()) < self._silent_seconds:
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        if self._is_worked_on(run, name):
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        time.sleep(ENDING_SECONDS)  # a run lets the lock go a moment before it tells that it has ended
+        if self._is_worked_on(run, name):
+            return CheckRunHealthResult(WorkerStatus.RUNNING)
+        return CheckRunHealthResult(WorkerStatus.FAILED, "nobody holds the customer's lock: the run's process is gone")
+
+    def _is_worked_on(self, run: dg.DagsterRun, name: str) -> bool:
+        now = self._instance.get_run_by_id(run.run_id)
+        return now is None or now.is_finished or bool(held(Postgres(settings()), [name]))
 
 
 class LauncherBySize(RunLauncher, ConfigurableClass):

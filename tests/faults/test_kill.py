@@ -1,7 +1,6 @@
 """kill -9 at every fail point: readers keep the last good state, and a rerun heals everything."""
 from __future__ import annotations
 
-import ast
 import signal
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import pytest
 from partitions.customers import customer as declared
 from platform_assets.verification import verify
 from resources.settings import PROJECT
+from tests.fail_points import DRIVEN, fail_points
 from tests.installation import LIVE, Installation, billing, inventory
 
 NAME = "killed"
@@ -18,15 +18,14 @@ HIT = {  # which hit of a fail point is killed: the layer in the middle of the p
 }
 
 
-def fail_points() -> list[str]:
-    """Every name in the source that a run can meet: a new fail point is tested without a new test. (Those of a removal: tests/customers.)"""
-    names = set()
-    for folder in ("resources", "platform_assets"):
-        for path in (PROJECT / folder).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "failpoint" and isinstance(node.args[0], ast.Constant):
-                    names.add(node.args[0].value)
-    return sorted(name for name in names if not name.startswith("erasure."))
+IN_A_RUN = fail_points(*DRIVEN["tests/faults/test_kill.py"])
+
+
+def test_every_fail_point_is_driven_by_a_module_that_is_there() -> None:
+    assert fail_points() == fail_points(*(place for places in DRIVEN.values() for place in places))
+    for module, places in DRIVEN.items():
+        assert (PROJECT / module).is_file()
+        assert all(fail_points(place) for place in places)
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +38,10 @@ def customer(installation: Installation, tmp_path_factory: pytest.TempPathFactor
     return NAME
 
 
-@pytest.mark.parametrize("name", fail_points())
+@pytest.mark.parametrize("name", IN_A_RUN)
 def test_a_killed_run_shows_readers_nothing_and_the_next_run_heals(name: str, customer: str, installation: Installation, tmp_path: Path) -> None:
     before = installation.kpis(customer)
-    quantity = 2 + fail_points().index(name)
+    quantity = 2 + IN_A_RUN.index(name)
     installation.land(customer, "equipment_inventory", [inventory(tmp_path / "next.csv", {"quantity": quantity})])
 
     assert installation.run_in_child(customer, f"{name}:kill9:{HIT.get(name, 1)}") == -signal.SIGKILL

@@ -75,6 +75,30 @@ def test_with_a_daemon_it_is_a_real_backfill_and_a_retry_computes_the_failed_cus
     assert set(states(daemons, order).values()) == {"succeeded"}
 
 
+def test_an_order_that_is_given_again_before_it_began_is_carried_on(daemons: Daemons, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its command ends after it stored the giant's part and before the other one; the operator gives it again, and later once more."""
+    names = ["again_a", "again_b"]
+    for name in names:
+        daemons.declare(name, size_class="giant" if name == "again_b" else "small")
+    words = ["backfill", "start", *names, "--select", BRONZE]
+    with daemons.alive():
+        with monkeypatch.context() as patch:
+            patch.setenv("FAILPOINT", "backfills.after_store:raise")
+            assert daemons.strata(*words).exit_code == 1
+        [stored] = daemons.backfills("again_b")
+        assert daemons.backfills("again_a") == []
+        again = daemons.strata(*words)
+        assert f"{stored.tags['strata/backfill']} asks for the same and has not begun" in again.output
+        assert [len(daemons.backfills(name)) for name in names] == [1, 1]
+        assert set(states(daemons, stored.tags["strata/backfill"])) == set(names)
+        assert "asks for the same" not in daemons.strata(*words, "--as-of", "2024-08-31").output
+        daemons.submit()
+        for run in daemons.runs("again_a") + daemons.runs("again_b"):
+            daemons.end(run)
+        assert "asks for the same" not in daemons.strata(*words).output  # who asks after it began means what came since
+    assert [len(daemons.backfills(name)) for name in names] == [3, 3]
+
+
 def test_an_unknown_backfill_is_named(daemons: Daemons) -> None:
     found = daemons.strata("backfill", "retry", "request-20240101T000000Z")
     assert found.exit_code == 1
