@@ -1,6 +1,7 @@
 """Calls from outside, through GraphQL as a browser or another program makes them; and customers that are paused, whoever calls."""
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
@@ -8,7 +9,7 @@ import pytest
 from dagster_graphql.test.utils import execute_dagster_graphql
 
 from cli.launching import JOB, LOCATION
-from resources.backfills import targets_of
+from resources.backfills import new_order, targets_of
 from tests.launches.conftest import Daemons
 
 BRONZE = {"path": ["greenit", "bronze", "equipment_inventory"]}
@@ -47,13 +48,15 @@ def test_a_run_of_one_customer_of_some_tables_as_of_a_day_and_by_a_commits_param
 def test_a_backfill_of_several_customers_is_one_run_each_and_a_stranger_is_refused(daemons: Daemons) -> None:
     for name in ("called_a", "called_b"):
         daemons.declare(name)
-    made = ask(daemons, BACKFILL, {"assetSelection": [BRONZE], "partitionNames": ["called_a", "called_b"], "tags": [{"key": "strata/backfill", "value": "billing-20240101T000000Z"}]})
+    order = new_order("billing", datetime.now(UTC))
+    tags = [{"key": "strata/backfill", "value": order}]
+    made = ask(daemons, BACKFILL, {"assetSelection": [BRONZE], "partitionNames": ["called_a", "called_b"], "tags": tags})
     assert set(targets_of(daemons.instance.get_backfill(made["backfillId"]))) == {"called_a", "called_b"}
     daemons.submit()
     for name in ("called_a", "called_b"):
         [run] = daemons.runs(name)
-        assert run.tags["strata/backfill"] == "billing-20240101T000000Z"
-    assert "billing-20240101T000000Z" in daemons.strata("backfill", "status").output
+        assert run.tags["strata/backfill"] == order
+    assert order in daemons.strata("backfill", "status").output
     stranger = ask(daemons, BACKFILL, {"assetSelection": [BRONZE], "partitionNames": ["nobody_here"]})
     assert stranger["__typename"] == "PartitionKeysNotFoundError"
 
