@@ -61,6 +61,25 @@ def test_a_run_tells_the_same_events_in_the_same_order(ours: dg.DagsterInstance)
     assert ours.get_latest_materialization_event(dg.AssetKey("made")).run_id == run_id
 
 
+@dg.asset(deps=[made])
+def later() -> int:
+    return 2
+
+
+def test_a_step_is_told_of_what_its_own_run_made_though_an_earlier_run_was_asked_about_too(ours: dg.DagsterInstance) -> None:
+    defs = dg.Definitions(assets=[made, later], asset_checks=[judged], executor=dg.in_process_executor)
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    for _ in range(2):
+        done = defs.resolve_implicit_global_asset_job_def().execute_in_process(instance=ours, run_config=quiet)
+        newest = {name: ours.get_latest_materialization_event(dg.AssetKey(name)) for name in ("made", "later")}
+        assert {event.run_id for event in newest.values()} == {done.run_id}
+        [record] = ours.fetch_materializations(dg.AssetKey("made"), limit=1).records
+        assert newest["later"].asset_materialization.tags["dagster/input_event_pointer/made"] == str(record.storage_id)
+        [check] = ours.event_log_storage.get_asset_check_execution_history(SPECS[0].key, limit=1)
+        assert check.event.dagster_event.asset_check_evaluation_data.target_materialization_data.storage_id == record.storage_id
+    assert ours.event_log_storage._answers == {}  # it is forgotten with the run
+
+
 def test_events_that_wait_are_stored_before_the_next_one_that_does_not_and_at_the_end(ours: dg.DagsterInstance) -> None:
     run, other = (ours.create_run_for_job(dg.Definitions(assets=[made]).resolve_implicit_global_asset_job_def()) for _ in range(2))
     assert _messages(ours, run) == []  # what is planned waits
