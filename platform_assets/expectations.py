@@ -105,11 +105,11 @@ def _configured_once() -> Iterator[None]:
             built[id(expectation)] = expectation, as_it_comes.fget(expectation)  # type: ignore[attr-defined]  # a property's function
         return built[id(expectation)][1]
 
-    Expectation.configuration = property(configuration)  # type: ignore[assignment, method-assign]
+    Expectation.configuration = property(configuration)  # type: ignore[assignment, method-assign]  # replaced on purpose, for as long as a suite is judged
     try:
         yield
     finally:
-        Expectation.configuration = as_it_comes  # type: ignore[method-assign]
+        Expectation.configuration = as_it_comes  # type: ignore[method-assign]  # and put back
 
 
 def _is_about_rows(rule: Rule) -> bool:

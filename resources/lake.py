@@ -223,10 +223,9 @@ def _account(session: Session, spec: TableSpec, rows: int, quarantined: int, inp
 
 def _accounted_for(session: Session, spec: TableSpec, landed: Loaded) -> dict[str, int]:
     """Readable rows per file: loaded, or kept back for another reason than that their record is broken."""
-    quarantine = f"lake.{spec.schema}.{QUARANTINE}"
     return dict(session.con.execute(f"""SELECT _sha256, sum(rows)::BIGINT FROM (
         SELECT _sha256, count(*) AS rows FROM lake.{spec.qualified} GROUP BY ALL UNION ALL
-        SELECT _sha256, count(*) FROM {quarantine} WHERE table_name = '{spec.name}' GROUP BY ALL UNION ALL
+        SELECT _sha256, count(*) FROM lake.{quarantine_of(spec)} WHERE table_name = '{spec.name}' GROUP BY ALL UNION ALL
         SELECT _sha256, -count(*) FROM {landed.rejects_table} GROUP BY ALL) GROUP BY ALL HAVING sum(rows) <> 0""").fetchall())
 
 

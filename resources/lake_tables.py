@@ -13,8 +13,7 @@ import duckdb
 import ibis.expr.types as ir
 
 from partitions.errors import ContractError
-from resources import quarantine
-from resources.quarantine import QUARANTINE, ensure_quarantine
+from resources.quarantine import COLUMNS, QUARANTINE, ensure_quarantine
 from resources.session import Session
 from resources.storage import PLACE, REJECTS, TableSpec
 
@@ -30,7 +29,7 @@ def ensure_table(session: Session, spec: TableSpec, expression: ir.Table) -> Non
     """
     if {spec.qualified, quarantine_of(spec)} - _known(session).keys():
         _make_missing(session, {one.qualified: one for one in (*session.lake_specs, spec)}.values())
-    if quarantine.COLUMNS.keys() - _known(session)[quarantine_of(spec)].keys():
+    if COLUMNS.keys() - _known(session)[quarantine_of(spec)].keys():
         ensure_quarantine(session.con, spec.schema)
         session.lake_tables = None
     _adapt(session, spec)
@@ -78,7 +77,7 @@ def _make_missing(session: Session, specs: Collection[TableSpec]) -> None:
         for spec in missing:
             con.execute(f"CREATE TABLE lake.{spec.qualified} ({', '.join(f'{_quoted(c.name)} {c.type}' for c in spec.columns)})")
         con.execute("COMMIT")
-    except BaseException:
+    except BaseException:  # an interrupt too leaves no transaction open
         rollback(con)
         raise
     session.empty |= {spec.qualified for spec in missing} | {f"{schema}.{QUARANTINE}" for schema in schemas} - there

@@ -71,7 +71,7 @@ class Processes:
     def kill(self, component: str) -> None:
         """End a component and what it started; runs that were forked from it have a group of their own."""
         if (process := self.running.pop(component, None)) is not None:
-            with suppress(ProcessLookupError):
+            with suppress(ProcessLookupError):  # its fail point has ended it already
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
 
@@ -107,6 +107,7 @@ class Processes:
                 dagster.update_instigator_state(state.with_data(state.instigator_data._replace(last_tick_timestamp=long_ago, last_tick_start_timestamp=long_ago, **changes)))
 
     def said(self) -> str:
+        """The ends of all logs, for a failed assertion; a process that was killed may have ended inside of a letter (errors="replace")."""
         return "\n".join(f"{path.name}:\n{path.read_text(errors='replace')[-1500:]}" for path in sorted(self.logs.glob("*.log")))
 
 
@@ -125,5 +126,5 @@ def answers(port: int) -> bool:
         try:
             asked = health_pb2.HealthCheckRequest(service="DagsterApi")
             return health_pb2_grpc.HealthStub(channel).Check(asked, timeout=2).status == health_pb2.HealthCheckResponse.SERVING
-        except grpc.RpcError:
+        except grpc.RpcError:  # nothing listens yet; `until` gives up in the end
             return False
